@@ -1,0 +1,1 @@
+//! Plans a build and executes the plan.

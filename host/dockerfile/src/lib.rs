@@ -1,0 +1,1 @@
+//! Dockerfile text to instructions with source spans; expansion, .dockerignore, checks.

@@ -1,0 +1,1 @@
+//! OCI config, manifest, index, layers and the content store.

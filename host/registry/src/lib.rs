@@ -1,0 +1,1 @@
+//! Pull and push by the OCI distribution spec.

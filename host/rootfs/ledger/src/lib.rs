@@ -1,0 +1,1 @@
+//! The ledger's table: what an unprivileged file system cannot hold, keyed by inode.

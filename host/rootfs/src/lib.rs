@@ -1,0 +1,1 @@
+//! The restricted directory of a stage, its ledger, unpacking and change sets.
