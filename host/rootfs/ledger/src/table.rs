@@ -1,0 +1,496 @@
+//! The table: lookup, update and removal by many processes at once.
+//!
+//! Every (device, inode) gets one slot of the index, for good: slots go from empty to taken and
+//! never back, so that two writers that race for a key meet in the same empty slot. A record has a
+//! sequence word (odd while it is written): readers retry, writers exclude each other. A writer
+//! that was killed half-way leaves it odd; after a bounded wait it is taken over.
+
+use core::sync::atomic::{AtomicU32, Ordering, fence};
+
+use crate::record::{Capability, Owner, Record};
+
+/// "kiln", "ldg" and the layout's version.
+const MAGIC: [u32; 2] = [u32::from_ne_bytes(*b"kiln"), u32::from_ne_bytes(*b"ldg1")];
+/// One page.
+const HEADER_WORDS: usize = 1024;
+/// The header's word that counts the records handed out.
+const NEXT: usize = 2;
+
+/// Slots in a block of the index: inodes that differ in their low 6 bits share a block.
+const BLOCK: u64 = 64;
+/// How many blocks a lookup may visit. A hostile step can fill the index to make lookups slow.
+const MAX_BLOCKS: u64 = 16;
+/// How often a reader or writer looks again at a record that is being written before it takes the
+/// writer for dead. The holder may be killed at any instruction.
+const MAX_SPINS: u32 = 2000;
+/// How many takeovers a writer tries. A hostile step can keep a sequence word moving.
+const MAX_TAKEOVERS: u32 = 16;
+
+const RECORD_WORDS: usize = 24;
+const SEQUENCE: usize = 0;
+const FLAGS: usize = 1;
+const DEV_MAJOR: usize = 2;
+const DEV_MINOR: usize = 3;
+const INO_LOW: usize = 4;
+const INO_HIGH: usize = 5;
+const BTIME_LOW: usize = 6;
+const BTIME_HIGH: usize = 7;
+const BTIME_NANOS: usize = 8;
+const MODE: usize = 9;
+const UID: usize = 10;
+const GID: usize = 11;
+const RDEV_MAJOR: usize = 12;
+const RDEV_MINOR: usize = 13;
+const CAP_LENGTH: usize = 14;
+const CAP_WORDS: usize = 16;
+
+const HAS_OWNER: u32 = 1;
+const HAS_MODE: u32 = 2;
+const HAS_RDEV: u32 = 4;
+const HAS_CAP: u32 = 8;
+
+/// What names an inode: numbers from one statx(2) call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// `stx_dev_major`.
+    pub dev_major: u32,
+    /// `stx_dev_minor`.
+    pub dev_minor: u32,
+    /// `stx_ino`.
+    pub ino: u64,
+    /// `stx_btime.tv_sec`, 0 where the file system has no birth times: inode reuse is then only
+    /// caught by removing records with the last link.
+    pub btime_secs: i64,
+    /// `stx_btime.tv_nsec`.
+    pub btime_nanos: u32,
+}
+
+impl Key {
+    const fn ino_words(&self) -> [u32; 2] {
+        split(self.ino)
+    }
+
+    const fn btime_words(&self) -> [u32; 3] {
+        let [low, high] = split(self.btime_secs.cast_unsigned());
+        [low, high, self.btime_nanos]
+    }
+}
+
+/// How large a table is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    slots: u64,
+    records: u32,
+}
+
+impl Geometry {
+    /// The geometry of a rootfs's ledger: 1 Mi records, 104 MiB of which only touched pages exist.
+    pub const STANDARD: Self = Self { slots: 1 << 21, records: 1 << 20 };
+
+    /// A table of `1 << bits` records; a small one for tests.
+    #[must_use]
+    pub const fn with_bits(bits: u32) -> Self {
+        let bits = if bits < 6 {
+            6
+        } else if bits > 20 {
+            20
+        } else {
+            bits
+        };
+        Self { slots: 2 << bits, records: 1 << bits }
+    }
+
+    /// Length of the mapping in 32-bit words.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "at most 2^21 slots")]
+    pub const fn words(self) -> usize {
+        HEADER_WORDS + self.slots as usize + self.records as usize * RECORD_WORDS
+    }
+
+    /// Length of the mapping in bytes.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        self.words() * 4
+    }
+}
+
+/// What the table needs of its surroundings; all of it optional.
+pub trait Platform {
+    /// Gives the processor to others while another process finishes a write.
+    fn relax(&self) {
+        core::hint::spin_loop();
+    }
+
+    /// Makes sure that the file behind the mapping has storage for these bytes, so that a store on
+    /// a full disk is an error and not a SIGBUS. False: there is no room.
+    fn reserve(&self, offset: u64, length: u64) -> bool {
+        let _ = (offset, length);
+        true
+    }
+}
+
+impl Platform for () {}
+
+/// Why a record could not be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableError {
+    /// The table, or the disk behind it, is full (`ENOSPC`).
+    Full,
+    /// Others kept writing the same record; only a hostile process does (`EAGAIN`).
+    Busy,
+}
+
+impl core::fmt::Display for TableError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Full => "the ledger is full",
+            Self::Busy => "the ledger's record is busy",
+        })
+    }
+}
+
+impl core::error::Error for TableError {}
+
+/// The table over a shared mapping.
+#[derive(Clone, Copy, Debug)]
+pub struct Table<'a> {
+    words: &'a [AtomicU32],
+    geometry: Geometry,
+}
+
+/// Where a key's probe ended.
+enum Slot<'a> {
+    Taken(Cell<'a>),
+    Free { slot: &'a AtomicU32, number: u64 },
+    None,
+}
+
+/// The words of one record.
+#[derive(Clone, Copy)]
+struct Cell<'a>(&'a [AtomicU32]);
+
+impl<'a> Table<'a> {
+    /// The table over these words; `None` when they are too few for the geometry.
+    #[must_use]
+    pub fn new(words: &'a [AtomicU32], geometry: Geometry) -> Option<Self> {
+        (words.len() >= geometry.words()).then_some(Self { words, geometry })
+    }
+
+    /// Marks an all-zero mapping as a table.
+    pub fn format(&self) {
+        for (word, magic) in self.words.iter().zip(MAGIC) {
+            word.store(magic, Ordering::Release);
+        }
+    }
+
+    /// Whether the mapping carries this layout's mark.
+    #[must_use]
+    pub fn is_formatted(&self) -> bool {
+        self.words.iter().zip(MAGIC).all(|(word, magic)| word.load(Ordering::Acquire) == magic)
+    }
+
+    /// Whether no record was ever written: lookups can be skipped.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.words.get(NEXT).is_none_or(|next| next.load(Ordering::Acquire) == 0)
+    }
+
+    /// The record of an inode.
+    #[must_use]
+    pub fn get(&self, key: &Key) -> Option<Record> {
+        if self.is_empty() {
+            return None;
+        }
+        let Slot::Taken(cell) = self.find(key) else { return None };
+        cell.read(key).filter(|record| !record.is_empty())
+    }
+
+    /// Changes an inode's record; `change` starts from an empty one when there is none, and may be
+    /// called more than once. A record that ends up empty counts as removed.
+    ///
+    /// # Errors
+    /// [`TableError`] when there is no room or the record stays busy.
+    pub fn update(
+        &self,
+        key: &Key,
+        platform: &impl Platform,
+        change: impl Fn(&mut Record),
+    ) -> Result<(), TableError> {
+        // A lost race for an empty slot is retried: the winner may have been another key.
+        for _ in 0..MAX_TAKEOVERS {
+            match self.find(key) {
+                Slot::Taken(cell) => return cell.update(key, platform, change),
+                Slot::Free { slot, number } => {
+                    let mut record = Record::default();
+                    change(&mut record);
+                    if record.is_empty() {
+                        return Ok(());
+                    }
+                    if self.publish(key, &record, slot, number, platform)? {
+                        return Ok(());
+                    }
+                }
+                Slot::None => return Err(TableError::Full),
+            }
+        }
+        Err(TableError::Busy)
+    }
+
+    /// Forgets an inode: its last link is gone, or it was just created where a dead one may have
+    /// left a record.
+    pub fn remove(&self, key: &Key, platform: &impl Platform) {
+        if self.is_empty() {
+            return;
+        }
+        if let Slot::Taken(cell) = self.find(key) {
+            // Busy: only a hostile process keeps it so, and the files are its own.
+            let _ = cell.update(key, platform, |record| *record = Record::default());
+        }
+    }
+
+    fn find(&self, key: &Key) -> Slot<'a> {
+        let index_end = HEADER_WORDS as u64 + self.geometry.slots;
+        let blocks = self.geometry.slots / BLOCK;
+        let first = mix(key) % blocks;
+        for step in 0..MAX_BLOCKS.min(blocks) {
+            let block = (first + step) % blocks;
+            for offset in 0..BLOCK {
+                let slot = block * BLOCK + (key.ino.wrapping_add(offset)) % BLOCK;
+                let number = HEADER_WORDS as u64 + slot;
+                let Some(word) =
+                    usize::try_from(number).ok().and_then(|number| self.words.get(number))
+                else {
+                    return Slot::None;
+                };
+                match word.load(Ordering::Acquire) {
+                    0 => return Slot::Free { slot: word, number },
+                    taken => {
+                        let cell = self.cell(index_end, taken.wrapping_sub(1));
+                        if let Some(cell) = cell.filter(|cell| cell.is(key)) {
+                            return Slot::Taken(cell);
+                        }
+                    }
+                }
+            }
+        }
+        Slot::None
+    }
+
+    fn cell(&self, index_end: u64, record: u32) -> Option<Cell<'a>> {
+        if record >= self.geometry.records {
+            return None;
+        }
+        let start = usize::try_from(index_end).ok()? + usize::try_from(record).ok()? * RECORD_WORDS;
+        self.words.get(start..start + RECORD_WORDS).map(Cell)
+    }
+
+    /// Writes a fresh record and puts it into the slot; false when another was faster.
+    fn publish(
+        &self,
+        key: &Key,
+        record: &Record,
+        slot: &AtomicU32,
+        slot_number: u64,
+        platform: &impl Platform,
+    ) -> Result<bool, TableError> {
+        let next = self.words.get(NEXT).ok_or(TableError::Full)?;
+        let mine = next
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |next| {
+                (next < self.geometry.records).then(|| next.wrapping_add(1))
+            })
+            .map_err(|_| TableError::Full)?;
+        let index_end = HEADER_WORDS as u64 + self.geometry.slots;
+        let cell = self.cell(index_end, mine).ok_or(TableError::Full)?;
+        let offset = (index_end + u64::from(mine) * RECORD_WORDS as u64) * 4;
+        let room = platform.reserve(offset, RECORD_WORDS as u64 * 4)
+            && platform.reserve(slot_number * 4, 4);
+        if !room {
+            let _ = next.compare_exchange(
+                mine.wrapping_add(1),
+                mine,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            );
+            return Err(TableError::Full);
+        }
+        cell.fill(key, record);
+        let won = slot
+            .compare_exchange(0, mine.wrapping_add(1), Ordering::AcqRel, Ordering::Acquire)
+            .is_ok();
+        if !won {
+            // Give the record back when it is still the last; otherwise it is lost, 96 bytes.
+            let _ = next.compare_exchange(
+                mine.wrapping_add(1),
+                mine,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            );
+        }
+        Ok(won)
+    }
+}
+
+impl Cell<'_> {
+    fn load(self, word: usize) -> u32 {
+        self.0.get(word).map_or(0, |word| word.load(Ordering::Relaxed))
+    }
+
+    fn store(self, word: usize, value: u32) {
+        if let Some(word) = self.0.get(word) {
+            word.store(value, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the record is the inode's, of whatever birth.
+    fn is(self, key: &Key) -> bool {
+        let [low, high] = key.ino_words();
+        self.load(INO_LOW) == low
+            && self.load(INO_HIGH) == high
+            && self.load(DEV_MINOR) == key.dev_minor
+            && self.load(DEV_MAJOR) == key.dev_major
+    }
+
+    fn is_born(self, key: &Key) -> bool {
+        let [low, high, nanos] = key.btime_words();
+        self.load(BTIME_LOW) == low
+            && self.load(BTIME_HIGH) == high
+            && self.load(BTIME_NANOS) == nanos
+    }
+
+    fn read(self, key: &Key) -> Option<Record> {
+        let sequence = self.0.get(SEQUENCE)?;
+        for _ in 0..MAX_SPINS {
+            let before = sequence.load(Ordering::Acquire);
+            if before & 1 == 0 {
+                let record = self.is_born(key).then(|| self.fields());
+                fence(Ordering::Acquire);
+                if sequence.load(Ordering::Relaxed) == before {
+                    return record;
+                }
+            }
+            core::hint::spin_loop();
+        }
+        // The writer died half-way: each word is still a valid value of its own.
+        self.is_born(key).then(|| self.fields())
+    }
+
+    fn update(
+        self,
+        key: &Key,
+        platform: &impl Platform,
+        change: impl Fn(&mut Record),
+    ) -> Result<(), TableError> {
+        let sequence = self.0.get(SEQUENCE).ok_or(TableError::Full)?;
+        let held = lock(sequence, platform)?;
+        fence(Ordering::Release);
+        let mut record = if self.is_born(key) { self.fields() } else { Record::default() };
+        change(&mut record);
+        self.fill(key, &record);
+        // A failure means that we were taken for dead; the other one finishes.
+        let _ = sequence.compare_exchange(
+            held,
+            held.wrapping_add(1),
+            Ordering::Release,
+            Ordering::Relaxed,
+        );
+        Ok(())
+    }
+
+    fn fields(self) -> Record {
+        let flags = self.load(FLAGS);
+        let has = |flag: u32| flags & flag != 0;
+        Record {
+            owner: has(HAS_OWNER).then(|| Owner { uid: self.load(UID), gid: self.load(GID) }),
+            mode: has(HAS_MODE).then(|| self.load(MODE) & 0o177_777),
+            rdev: has(HAS_RDEV).then(|| (self.load(RDEV_MAJOR), self.load(RDEV_MINOR))),
+            capability: has(HAS_CAP).then(|| {
+                let mut words = [0; 6];
+                for (word, number) in words.iter_mut().zip(CAP_WORDS..) {
+                    *word = self.load(number);
+                }
+                Capability::from_words(self.load(CAP_LENGTH), words)
+            }),
+        }
+    }
+
+    fn fill(self, key: &Key, record: &Record) {
+        let [ino_low, ino_high] = key.ino_words();
+        let [btime_low, btime_high, btime_nanos] = key.btime_words();
+        let owner = record.owner.unwrap_or_default();
+        let (major, minor) = record.rdev.unwrap_or_default();
+        let (cap_length, cap_words) = record.capability.unwrap_or_default().to_words();
+        let flag = |set: bool, flag: u32| if set { flag } else { 0 };
+        let flags = flag(record.owner.is_some(), HAS_OWNER)
+            | flag(record.mode.is_some(), HAS_MODE)
+            | flag(record.rdev.is_some(), HAS_RDEV)
+            | flag(record.capability.is_some(), HAS_CAP);
+        for (word, value) in [
+            (FLAGS, flags),
+            (DEV_MAJOR, key.dev_major),
+            (DEV_MINOR, key.dev_minor),
+            (INO_LOW, ino_low),
+            (INO_HIGH, ino_high),
+            (BTIME_LOW, btime_low),
+            (BTIME_HIGH, btime_high),
+            (BTIME_NANOS, btime_nanos),
+            (MODE, record.mode.unwrap_or_default()),
+            (UID, owner.uid),
+            (GID, owner.gid),
+            (RDEV_MAJOR, major),
+            (RDEV_MINOR, minor),
+            (CAP_LENGTH, cap_length),
+        ] {
+            self.store(word, value);
+        }
+        for (word, value) in (CAP_WORDS..).zip(cap_words) {
+            self.store(word, value);
+        }
+    }
+}
+
+/// Makes the sequence odd; gives the odd value.
+fn lock(sequence: &AtomicU32, platform: &impl Platform) -> Result<u32, TableError> {
+    for _ in 0..MAX_TAKEOVERS {
+        let mut seen = sequence.load(Ordering::Relaxed);
+        for _ in 0..MAX_SPINS {
+            if seen & 1 == 0 {
+                let odd = seen.wrapping_add(1);
+                match sequence.compare_exchange_weak(
+                    seen,
+                    odd,
+                    Ordering::Acquire,
+                    Ordering::Relaxed,
+                ) {
+                    Ok(_) => return Ok(odd),
+                    Err(now) => seen = now,
+                }
+            } else {
+                platform.relax();
+                seen = sequence.load(Ordering::Relaxed);
+            }
+        }
+        // Odd all the time: its writer is dead, or so slow that its half-written record is lost.
+        let taken = seen.wrapping_add(2);
+        let odd = seen & 1 == 1;
+        if odd
+            && sequence.compare_exchange(seen, taken, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        {
+            return Ok(taken);
+        }
+    }
+    Err(TableError::Busy)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the halves are what is wanted")]
+const fn split(value: u64) -> [u32; 2] {
+    [value as u32, (value >> 32) as u32]
+}
+
+/// Spreads blocks of inodes over the index: the finaliser of `splitmix64`.
+fn mix(key: &Key) -> u64 {
+    let dev = (u64::from(key.dev_major) << 32) | u64::from(key.dev_minor);
+    let mut x = (key.ino / BLOCK) ^ dev.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
