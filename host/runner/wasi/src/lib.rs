@@ -1,0 +1,1 @@
+//! Runs RUN steps as WebAssembly guests.
