@@ -1,1 +1,32 @@
 //! Dockerfile text to instructions with source spans; expansion, .dockerignore, checks.
+//!
+//! Everything here is a function from text to values: no file is read, no clock, no environment.
+//! The reference is BuildKit's Dockerfile frontend 1.26.
+//!
+//! A Dockerfile goes through these modules, in this order:
+//! 1. [`parse`] splits the text into nodes: directives, continuations, flags, heredocs.
+//! 2. [`instruction`] turns each node into a typed [`Instruction`] and groups them by stage.
+//! 3. [`args`] and [`expand`] replace variables, stage by stage, as the builder goes.
+//!
+//! Beside them: [`ignore`] and [`glob`] (which paths), [`platform`] and [`duration`].
+
+#![forbid(unsafe_code)]
+
+pub mod args;
+pub mod diagnostic;
+pub mod duration;
+pub mod expand;
+pub mod glob;
+pub mod ignore;
+pub mod instruction;
+pub mod parse;
+pub mod platform;
+mod quote;
+mod size;
+pub mod source;
+pub mod suggest;
+
+pub use diagnostic::Diagnostic;
+pub use instruction::{Dockerfile, Instruction, Kind, Stage};
+pub use parse::{Ast, parse};
+pub use source::{LineRange, Span};
