@@ -1,0 +1,553 @@
+//! Reading a layer: a tar stream, entry by entry, with hostile streams in mind.
+//!
+//! ustar, PAX, GNU and star headers; long and non-UTF-8 names; PAX extended attributes; sparse
+//! files of GNU tar in all their forms; binary numbers; nanoseconds. Where tars disagree, what
+//! Go's `archive/tar` does holds, because that is what unpacked the layer elsewhere.
+//! Nothing is extracted here, and whiteouts are not interpreted.
+
+use std::io::{self, BufRead, BufReader, Read};
+
+use super::format::{self, BLOCK, Block, Dialect};
+use super::pax::{self, MAX_SPECIAL, Pax};
+use super::sparse::{self, Map, MapText};
+use super::{Entry, Kind, MAX_COMPONENT, MAX_PATH, Mtime};
+
+/// The most entries of a layer: each costs an inode and memory in indexes. The largest layers
+/// seen in the wild have about a million.
+pub const MAX_ENTRIES: u64 = 10_000_000;
+/// The largest file, in bytes: a sparse file of a few hundred bytes may claim exabytes.
+pub const MAX_FILE_SIZE: u64 = 1 << 40;
+/// The largest sum of all files' sizes, in bytes: the same attack with many files.
+pub const MAX_TOTAL_SIZE: u64 = 1 << 42;
+/// How much is read from the stream at once.
+const READ_SIZE: usize = 64 << 10;
+
+/// How much of a layer is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The most entries.
+    pub entries: u64,
+    /// The largest file, in bytes, holes included.
+    pub file_size: u64,
+    /// The largest sum of file sizes, in bytes, holes included.
+    pub total_size: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { entries: MAX_ENTRIES, file_size: MAX_FILE_SIZE, total_size: MAX_TOTAL_SIZE }
+    }
+}
+
+/// Why a layer cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The stream failed or ended too early.
+    #[error("read layer at byte {offset}: {source}")]
+    Io {
+        /// Where in the tar stream, in bytes.
+        offset: u64,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The stream is not tar.
+    #[error("malformed layer at byte {offset}: {problem}")]
+    Malformed {
+        /// Where in the tar stream, in bytes.
+        offset: u64,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// An entry that must not be unpacked.
+    #[error("layer entry `{path}` refused: {problem}")]
+    Refused {
+        /// The path as it stands in the stream, made printable.
+        path: String,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// More than the [`Limits`].
+    #[error("layer entry `{path}` refused: {what} exceeds the limit of {limit}")]
+    Limit {
+        /// The path as it stands in the stream, made printable.
+        path: String,
+        /// What is too large.
+        what: &'static str,
+        /// The limit.
+        limit: u64,
+    },
+}
+
+/// A layer being read.
+#[derive(Debug)]
+pub struct LayerReader<R> {
+    stream: Stream<R>,
+    limits: Limits,
+    entries: u64,
+    total_size: u64,
+    /// Stored bytes of the current entry that were not read yet.
+    stored: u64,
+    /// Fill after them.
+    padding: u64,
+    /// Position in the current file and its map, if it has holes.
+    sparse: Option<SparseState>,
+    ended: bool,
+}
+
+#[derive(Debug)]
+struct SparseState {
+    map: Map,
+    /// The range that is next or current.
+    next: usize,
+    position: u64,
+}
+
+impl<R: Read> LayerReader<R> {
+    /// Reads the decompressed tar stream `inner` with the default [`Limits`].
+    pub fn new(inner: R) -> Self {
+        Self::with_limits(inner, Limits::default())
+    }
+
+    /// Reads the decompressed tar stream `inner`.
+    pub fn with_limits(inner: R, limits: Limits) -> Self {
+        Self {
+            stream: Stream { inner: BufReader::with_capacity(READ_SIZE, inner), offset: 0 },
+            limits,
+            entries: 0,
+            total_size: 0,
+            stored: 0,
+            padding: 0,
+            sparse: None,
+            ended: false,
+        }
+    }
+
+    /// The next entry; what is unread of the current file is passed over. `None` at the end.
+    ///
+    /// # Errors
+    /// [`ReadError`]; the reader is of no use after one.
+    pub fn next_entry(&mut self) -> Result<Option<Entry>, ReadError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let rest = self.stored.saturating_add(self.padding);
+        self.stream.skip(rest)?;
+        (self.stored, self.padding, self.sparse) = (0, 0, None);
+
+        let mut head = Special::default();
+        loop {
+            let offset = self.stream.offset;
+            let Some(block) = self.stream.header()? else {
+                self.ended = true;
+                return Ok(None);
+            };
+            let malformed = |problem| ReadError::Malformed { offset, problem };
+            if !format::checksum_is_right(&block) {
+                return Err(malformed("wrong header checksum"));
+            }
+            self.entries += 1;
+            if self.entries > self.limits.entries {
+                let path = lossy(format::text(&block[format::NAME]));
+                let limit = self.limits.entries;
+                return Err(ReadError::Limit { path, what: "the number of entries", limit });
+            }
+            let size = format::number(&block[format::SIZE])
+                .and_then(|size| u64::try_from(size).ok())
+                .ok_or_else(|| malformed("size that is no number"))?;
+            match block[format::TYPE] {
+                b'g' => self.stream.skip(size.saturating_add(format::padding(size)))?,
+                b'x' => {
+                    let body = self.stream.special(size)?;
+                    head.pax = Some(pax::parse(&body).map_err(malformed)?);
+                }
+                b'L' => head.name = Some(format::text(&self.stream.special(size)?).to_vec()),
+                b'K' => head.link = Some(format::text(&self.stream.special(size)?).to_vec()),
+                _ => return self.entry(&block, size, head).map(Some),
+            }
+        }
+    }
+
+    /// The data of the current entry, which only files have.
+    pub fn data(&mut self) -> Data<'_, R> {
+        Data { reader: self }
+    }
+
+    /// Reads to the end of the stream, past the end of the archive, and gives the inner reader:
+    /// a digest over the stream needs all of it.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub fn drain(mut self) -> io::Result<R> {
+        io::copy(&mut self.stream.inner, &mut io::sink())?;
+        Ok(self.stream.inner.into_inner())
+    }
+
+    /// Turns a header and what came before it into an entry.
+    fn entry(
+        &mut self,
+        block: &Block,
+        header_size: u64,
+        special: Special,
+    ) -> Result<Entry, ReadError> {
+        let Special { pax, name, link } = special;
+        let pax = pax.unwrap_or_default();
+        // A long name of GNU's prevails over PAX, which prevails over the header.
+        let sparse_name = pax.sparse.name.clone();
+        let raw_path =
+            name.or(sparse_name).or_else(|| pax.path.clone()).unwrap_or_else(|| path_of(block));
+        let raw_link = link
+            .or_else(|| pax.link.clone())
+            .unwrap_or_else(|| format::text(&block[format::LINK]).to_vec());
+        let refuse = |problem| ReadError::Refused { path: lossy(&raw_path), problem };
+
+        let path = clean(&raw_path).map_err(refuse)?;
+        let kind = match block[format::TYPE] {
+            // A slash at the end was how V7 tars marked directories.
+            0 if raw_path.ends_with(b"/") => Kind::Dir,
+            0 | b'0' | b'7' | b'S' => {
+                let stored = pax.size.unwrap_or(header_size);
+                Kind::File { size: self.begin_data(block, stored, &pax, &raw_path)? }
+            }
+            b'1' => Kind::HardLink { target: hard_link_target(&raw_link).map_err(refuse)? },
+            b'2' => Kind::Symlink { target: symlink_target(raw_link).map_err(refuse)? },
+            b'3' => {
+                let (major, minor) = device(block).ok_or_else(|| refuse(BAD_DEVICE))?;
+                Kind::Char { major, minor }
+            }
+            b'4' => {
+                let (major, minor) = device(block).ok_or_else(|| refuse(BAD_DEVICE))?;
+                Kind::Block { major, minor }
+            }
+            b'5' => Kind::Dir,
+            b'6' => Kind::Fifo,
+            _ => return Err(refuse("unsupported tar entry type")),
+        };
+        if path.is_empty() && kind != Kind::Dir {
+            return Err(refuse("only a directory can be the root"));
+        }
+        let id = |field, pax: Option<u64>| {
+            let id = pax.or_else(|| u64::try_from(format::number(&block[field])?).ok())?;
+            // The kernel takes the largest number for "leave it".
+            u32::try_from(id).ok().filter(|id| *id != u32::MAX)
+        };
+        let number = |field| format::number(&block[field]);
+        let mode = number(format::MODE).ok_or_else(|| refuse("mode that is no number"))?;
+        let mtime = match pax.mtime {
+            Some(mtime) => mtime,
+            None => Mtime::from_secs(
+                number(format::MTIME).ok_or_else(|| refuse("time that is no number"))?,
+            ),
+        };
+        Ok(Entry {
+            path,
+            kind,
+            mode: u32::try_from(mode & 0o7777).expect("twelve bits fit"),
+            uid: id(format::UID, pax.uid).ok_or_else(|| refuse("user id out of range"))?,
+            gid: id(format::GID, pax.gid).ok_or_else(|| refuse("group id out of range"))?,
+            mtime,
+            xattrs: pax.xattrs,
+        })
+    }
+
+    /// Sets up reading a file's data; gives its size with holes.
+    fn begin_data(
+        &mut self,
+        block: &Block,
+        stored: u64,
+        pax: &Pax,
+        raw_path: &[u8],
+    ) -> Result<u64, ReadError> {
+        self.stored = stored;
+        self.padding = format::padding(stored);
+        let map = if block[format::TYPE] == b'S' {
+            Some(self.gnu_map(block)?)
+        } else {
+            self.pax_map(pax)?
+        };
+        let size = map.as_ref().map_or(stored, |map| map.size);
+        let over = |what, limit| ReadError::Limit { path: lossy(raw_path), what, limit };
+        if size > self.limits.file_size || stored > self.limits.file_size {
+            return Err(over("the file's size", self.limits.file_size));
+        }
+        self.total_size = self.total_size.saturating_add(size);
+        if self.total_size > self.limits.total_size {
+            return Err(over("the sum of all files' sizes", self.limits.total_size));
+        }
+        if let Some(map) = map {
+            let problem = |problem| ReadError::Refused { path: lossy(raw_path), problem };
+            let map = map.checked(self.stored).map_err(problem)?;
+            self.sparse = Some(SparseState { map, next: 0, position: 0 });
+        }
+        Ok(size)
+    }
+
+    /// The map of an old GNU sparse file, which goes on in blocks of its own.
+    fn gnu_map(&mut self, block: &Block) -> Result<Map, ReadError> {
+        let offset = self.stream.offset;
+        let malformed = |problem| ReadError::Malformed { offset, problem };
+        if Dialect::of(block) != Dialect::Gnu {
+            return Err(malformed("sparse file in a header that is not GNU's"));
+        }
+        let mut map = Map::default();
+        let mut more = sparse::gnu_header(block, &mut map).map_err(malformed)?;
+        while more {
+            let block = self.stream.block()?;
+            more = sparse::gnu_extension(&block, &mut map).map_err(malformed)?;
+        }
+        Ok(map)
+    }
+
+    /// The map of a sparse file in PAX, if it is one.
+    fn pax_map(&mut self, pax: &Pax) -> Result<Option<Map>, ReadError> {
+        let offset = self.stream.offset;
+        let malformed = |problem| ReadError::Malformed { offset, problem };
+        let sparse = &pax.sparse;
+        match (sparse.major, sparse.minor) {
+            (Some(1), Some(0)) => {
+                let size = sparse.real_size.ok_or_else(|| malformed("sparse file without size"))?;
+                let mut text = MapText::default();
+                let mut complete = false;
+                while !complete {
+                    // The map counts as stored data.
+                    self.stored = self
+                        .stored
+                        .checked_sub(BLOCK as u64)
+                        .ok_or_else(|| malformed("sparse map without an end"))?;
+                    let block = self.stream.block()?;
+                    complete = text.feed(&block).map_err(malformed)?;
+                }
+                text.finish(size).map(Some).map_err(malformed)
+            }
+            (None | Some(0), None | Some(0 | 1)) => {
+                let (Some(map), Some(size)) = (&sparse.map, sparse.real_size) else {
+                    return Ok(None);
+                };
+                Map::from_pairs(map, size).map(Some).map_err(malformed)
+            }
+            _ => Err(malformed("unknown version of GNU's sparse format")),
+        }
+    }
+}
+
+/// The data of a file in a layer; ends where the file does.
+#[derive(Debug)]
+pub struct Data<'a, R> {
+    reader: &'a mut LayerReader<R>,
+}
+
+impl<R: Read> Data<'_, R> {
+    /// Passes over the hole at the current position, if there is one, and gives its length in
+    /// bytes: who writes the file can leave a hole there too. Without it holes read as zeros.
+    pub fn skip_hole(&mut self) -> u64 {
+        let Some(sparse) = &mut self.reader.sparse else { return 0 };
+        let hole = sparse.hole();
+        sparse.position += hole;
+        hole
+    }
+}
+
+impl<R: Read> Read for Data<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let reader = &mut *self.reader;
+        let mut wanted = reader.stored;
+        if let Some(sparse) = &mut reader.sparse {
+            let hole = sparse.hole();
+            if hole > 0 {
+                let count = clamp(buffer.len(), hole);
+                buffer[..count].fill(0);
+                sparse.position += count as u64;
+                return Ok(count);
+            }
+            wanted = sparse.extent_left();
+        }
+        let count = clamp(buffer.len(), wanted);
+        if count == 0 {
+            return Ok(0);
+        }
+        let count = reader.stream.inner.read(&mut buffer[..count])?;
+        if count == 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, ENDS_IN_FILE));
+        }
+        reader.stream.offset += count as u64;
+        reader.stored -= count as u64;
+        if let Some(sparse) = &mut reader.sparse {
+            sparse.position += count as u64;
+            if sparse.extent_left() == 0 {
+                sparse.next += 1;
+            }
+        }
+        Ok(count)
+    }
+}
+
+impl SparseState {
+    /// How long the hole at the current position is.
+    fn hole(&self) -> u64 {
+        let end = self.map.extents.get(self.next).map_or(self.map.size, |extent| extent.offset);
+        end.saturating_sub(self.position)
+    }
+
+    /// How much of the current range is left.
+    fn extent_left(&self) -> u64 {
+        let end = self.map.extents.get(self.next).map_or(0, |e| e.offset + e.length);
+        end.saturating_sub(self.position)
+    }
+}
+
+const ENDS_IN_FILE: &str = "the layer ends inside a file's data";
+const ENDS_IN_HEADER: &str = "the layer ends inside a header";
+const BAD_DEVICE: &str = "device number out of range";
+
+/// What stood in front of an entry's header.
+#[derive(Default)]
+struct Special {
+    pax: Option<Pax>,
+    name: Option<Vec<u8>>,
+    link: Option<Vec<u8>>,
+}
+
+/// The stream, with a count of what was read.
+#[derive(Debug)]
+struct Stream<R> {
+    inner: BufReader<R>,
+    offset: u64,
+}
+
+impl<R: Read> Stream<R> {
+    fn failed(&self, source: io::Error) -> ReadError {
+        ReadError::Io { offset: self.offset, source }
+    }
+
+    fn ended(&self, problem: &'static str) -> ReadError {
+        self.failed(io::Error::new(io::ErrorKind::UnexpectedEof, problem))
+    }
+
+    fn block(&mut self) -> Result<Block, ReadError> {
+        let mut block = [0; BLOCK];
+        self.inner.read_exact(&mut block).map_err(|source| match source.kind() {
+            io::ErrorKind::UnexpectedEof => self.ended(ENDS_IN_HEADER),
+            _ => self.failed(source),
+        })?;
+        self.offset += BLOCK as u64;
+        Ok(block)
+    }
+
+    /// The next header; `None` after two blocks of zeros, or where the stream ends cleanly.
+    fn header(&mut self) -> Result<Option<Block>, ReadError> {
+        if self.at_end()? {
+            return Ok(None);
+        }
+        let block = self.block()?;
+        if block != [0; BLOCK] {
+            return Ok(Some(block));
+        }
+        if self.at_end()? || self.block()? == [0; BLOCK] {
+            return Ok(None);
+        }
+        let problem = "a block of zeros between entries";
+        Err(ReadError::Malformed { offset: self.offset, problem })
+    }
+
+    fn at_end(&mut self) -> Result<bool, ReadError> {
+        match self.inner.fill_buf() {
+            Ok(buffer) => Ok(buffer.is_empty()),
+            Err(source) => Err(self.failed(source)),
+        }
+    }
+
+    /// The body of a special header.
+    fn special(&mut self, size: u64) -> Result<Vec<u8>, ReadError> {
+        if size > MAX_SPECIAL {
+            let problem = "PAX header or long name of more than a mebibyte";
+            return Err(ReadError::Malformed { offset: self.offset, problem });
+        }
+        let mut body = Vec::new();
+        let count = (&mut self.inner)
+            .take(size)
+            .read_to_end(&mut body)
+            .map_err(|source| ReadError::Io { offset: self.offset, source })?;
+        self.offset += count as u64;
+        if count as u64 != size {
+            return Err(self.ended(ENDS_IN_HEADER));
+        }
+        self.skip(format::padding(size))?;
+        Ok(body)
+    }
+
+    fn skip(&mut self, count: u64) -> Result<(), ReadError> {
+        let skipped = io::copy(&mut (&mut self.inner).take(count), &mut io::sink())
+            .map_err(|source| ReadError::Io { offset: self.offset, source })?;
+        self.offset += skipped;
+        if skipped == count { Ok(()) } else { Err(self.ended(ENDS_IN_FILE)) }
+    }
+}
+
+/// The path in the header itself.
+fn path_of(block: &Block) -> Vec<u8> {
+    let name = format::text(&block[format::NAME]);
+    let prefix = match Dialect::of(block) {
+        Dialect::Ustar => format::text(&block[format::PREFIX]),
+        Dialect::Star => format::text(&block[format::STAR_PREFIX]),
+        Dialect::V7 | Dialect::Gnu => &[],
+    };
+    if prefix.is_empty() { name.to_vec() } else { [prefix, b"/", name].concat() }
+}
+
+/// The path in the image that a name means: `./a//b/`, `/a/b` and `a/x/../b` are `a/b`.
+///
+/// As Docker and containerd do, `..` is resolved by its text, before anything is looked up; a
+/// relative name that would leave the root is refused.
+fn clean(name: &[u8]) -> Result<Vec<u8>, &'static str> {
+    if name.contains(&0) {
+        return Err("NUL in the path");
+    }
+    let absolute = name.starts_with(b"/");
+    let mut components: Vec<&[u8]> = Vec::new();
+    for component in name.split(|b| *b == b'/') {
+        match component {
+            b"" | b"." => {}
+            b".." => {
+                if components.pop().is_none() && !absolute {
+                    return Err("the path leads out of the image");
+                }
+            }
+            component if component.len() > MAX_COMPONENT => {
+                return Err("a name in the path is longer than 255 bytes");
+            }
+            component => components.push(component),
+        }
+    }
+    let path = components.join(&b'/');
+    if path.len() > MAX_PATH { Err("the path is longer than 4095 bytes") } else { Ok(path) }
+}
+
+fn hard_link_target(link: &[u8]) -> Result<Vec<u8>, &'static str> {
+    let target = clean(link).map_err(|problem| match problem {
+        "the path leads out of the image" => "the hard link leads out of the image",
+        _ => "malformed target of a hard link",
+    })?;
+    if target.is_empty() { Err("hard link to the root") } else { Ok(target) }
+}
+
+fn symlink_target(link: Vec<u8>) -> Result<Vec<u8>, &'static str> {
+    match link.len() {
+        0 => Err("symbolic link without a target"),
+        length if length > MAX_PATH => Err("target of a symbolic link longer than 4095 bytes"),
+        _ if link.contains(&0) => Err("NUL in the target of a symbolic link"),
+        _ => Ok(link),
+    }
+}
+
+fn device(block: &Block) -> Option<(u32, u32)> {
+    let number = |field| format::number(&block[field]).and_then(|n| u32::try_from(n).ok());
+    Some((number(format::DEV_MAJOR)?, number(format::DEV_MINOR)?))
+}
+
+fn clamp(length: usize, limit: u64) -> usize {
+    usize::try_from(limit).map_or(length, |limit| length.min(limit))
+}
+
+/// A path for a message: printable, and not a megabyte of it.
+fn lossy(path: &[u8]) -> String {
+    path[..path.len().min(400)].escape_ascii().to_string()
+}
