@@ -117,10 +117,16 @@ pub fn owner_seen(record: Option<&Record>, disk: Owner, own_uid: Option<u32>) ->
 
 /// The mode to store on disk for a wanted `st_mode`: never one that locks out its owner, who has no
 /// privilege to get past it.
+///
+/// Setuid and setgid of files are not stored: a write by an unprivileged process would strip them,
+/// where one by root in a container does not. Directories keep setgid, which children inherit.
 #[must_use]
 pub const fn stored_mode(wanted: u32) -> u32 {
-    let keep = if wanted & TYPE_MASK == TYPE_DIRECTORY { 0o700 } else { 0o600 };
-    (wanted & PERMISSIONS) | keep
+    if wanted & TYPE_MASK == TYPE_DIRECTORY {
+        (wanted & PERMISSIONS) | 0o700
+    } else {
+        (wanted & 0o1777) | 0o600
+    }
 }
 
 #[cfg(test)]
@@ -153,7 +159,8 @@ mod tests {
     fn stored_modes_never_lock_us_out() {
         assert_eq!(stored_mode(TYPE_DIRECTORY), 0o700);
         assert_eq!(stored_mode(TYPE_REGULAR), 0o600);
-        assert_eq!(stored_mode(TYPE_REGULAR | 0o6755), 0o6755);
+        assert_eq!(stored_mode(TYPE_REGULAR | 0o6755), 0o755);
+        assert_eq!(stored_mode(TYPE_DIRECTORY | 0o3575), 0o3775);
     }
 
     #[test]

@@ -1,0 +1,125 @@
+//! The ledger's file: created, checked, mapped; the table in it is [`kiln_ledger`]'s.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use kiln_ledger::{Geometry, Key, Platform, Record, Table, TableError};
+use rustix::fs::{FallocateFlags, Mode, OFlags, Statx, fallocate, fstat, ftruncate, openat};
+use rustix::io::Errno;
+
+use crate::mapping::Mapping;
+
+/// Name of the ledger's file beside the root directory.
+pub(crate) const LEDGER_NAME: &str = "ledger";
+
+/// The open ledger of a rootfs.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    file: OwnedFd,
+    mapping: Mapping,
+}
+
+impl Ledger {
+    /// Creates the file in `dir` and maps it.
+    pub(crate) fn create(dir: BorrowedFd<'_>) -> rustix::io::Result<Self> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let file = openat(dir, LEDGER_NAME, flags, Mode::RUSR | Mode::WUSR)?;
+        ftruncate(&file, Self::LENGTH)?;
+        let ledger = Self::map(file)?;
+        // The header page is written at once: a full disk must be an error, not a SIGBUS.
+        if !ledger.reserve(0, 4096) {
+            return Err(Errno::NOSPC);
+        }
+        ledger.with(|table| table.format());
+        Ok(ledger)
+    }
+
+    /// Maps the file of an existing rootfs.
+    pub(crate) fn open(dir: BorrowedFd<'_>) -> rustix::io::Result<Self> {
+        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = openat(dir, LEDGER_NAME, flags, Mode::empty())?;
+        Self::restore_length(&file)?;
+        let ledger = Self::map(file)?;
+        if ledger.with(|table| table.is_formatted()) { Ok(ledger) } else { Err(Errno::INVAL) }
+    }
+
+    const LENGTH: u64 = Geometry::STANDARD.bytes() as u64;
+
+    fn map(file: OwnedFd) -> rustix::io::Result<Self> {
+        let mapping = Mapping::shared(&file, Geometry::STANDARD.words())?;
+        Ok(Self { file, mapping })
+    }
+
+    /// Makes the file as long as the mapping again. A hostile step that holds the descriptor can
+    /// cut it short: its records are lost then, but the builder does not die of SIGBUS.
+    fn restore_length(file: &OwnedFd) -> rustix::io::Result<()> {
+        if fstat(file)?.st_size.cast_unsigned() < Self::LENGTH {
+            ftruncate(file, Self::LENGTH)?;
+        }
+        Ok(())
+    }
+
+    /// To be called once a step's processes are dead, before the table is read.
+    pub(crate) fn recover(&self) -> rustix::io::Result<()> {
+        Self::restore_length(&self.file)
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&Table<'_>) -> T) -> T {
+        let table = Table::new(self.mapping.words(), Geometry::STANDARD)
+            .expect("the mapping has the geometry's length");
+        work(&table)
+    }
+
+    /// The record of the inode that this statx describes.
+    pub(crate) fn get(&self, stat: &Statx) -> Option<Record> {
+        self.with(|table| if table.is_empty() { None } else { table.get(&key(stat)) })
+    }
+
+    pub(crate) fn update(
+        &self,
+        stat: &Statx,
+        change: impl Fn(&mut Record),
+    ) -> rustix::io::Result<()> {
+        self.with(|table| table.update(&key(stat), self, change)).map_err(|error| match error {
+            TableError::Full => Errno::NOSPC,
+            TableError::Busy => Errno::AGAIN,
+        })
+    }
+
+    pub(crate) fn remove(&self, stat: &Statx) {
+        self.with(|table| table.remove(&key(stat), self));
+    }
+
+    /// Whether no record was ever written.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.with(|table| table.is_empty())
+    }
+}
+
+impl Platform for Ledger {
+    fn relax(&self) {
+        std::thread::yield_now();
+    }
+
+    fn reserve(&self, offset: u64, length: u64) -> bool {
+        match fallocate(&self.file, FallocateFlags::KEEP_SIZE, offset, length) {
+            Ok(()) => true,
+            // The file system cannot tell; most that cannot do not run full at a store either.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => true,
+            Err(_) => false,
+        }
+    }
+}
+
+fn key(stat: &Statx) -> Key {
+    Key {
+        dev_major: stat.stx_dev_major,
+        dev_minor: stat.stx_dev_minor,
+        ino: stat.stx_ino,
+        btime_secs: stat.stx_btime.tv_sec,
+        btime_nanos: stat.stx_btime.tv_nsec,
+    }
+}

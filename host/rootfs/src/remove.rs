@@ -1,0 +1,101 @@
+//! Removing trees of any depth and any modes with a bounded number of descriptors.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, chmodat, openat, unlinkat};
+use rustix::io::Errno;
+
+use crate::list::for_each_name;
+use crate::rootfs::{proc_path, stat_fd};
+
+/// Removes `name` in `parent` and all below it; missing is fine.
+pub(crate) fn remove_tree(parent: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<()> {
+    remove_tree_with(parent, name, |dir, name, flags| unlinkat(dir, name, flags))
+}
+
+/// A directory on the way down: its name above and its identity, checked on the way back up.
+struct Level {
+    name: Vec<u8>,
+    parent: (u32, u32, u64),
+}
+
+/// As [`remove_tree`] with another unlinkat(2).
+///
+/// Goes down with one descriptor and comes back up by `..`, so that a tree nested a million deep
+/// costs neither descriptors nor stack.
+pub(crate) fn remove_tree_with(
+    parent: BorrowedFd<'_>,
+    name: &[u8],
+    remove: impl Fn(BorrowedFd<'_>, &[u8], AtFlags) -> rustix::io::Result<()>,
+) -> rustix::io::Result<()> {
+    match remove(parent, name, AtFlags::REMOVEDIR) {
+        Ok(()) | Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::NOTDIR) => return remove(parent, name, AtFlags::empty()),
+        Err(_) => {}
+    }
+    let mut here = enter(parent, name)?;
+    let mut levels: Vec<Level> = Vec::new();
+    loop {
+        if let Some(child) = clear(here.as_fd(), &remove)? {
+            let parent = identity(here.as_fd())?;
+            let below = enter(here.as_fd(), &child)?;
+            levels.push(Level { name: child, parent });
+            here = below;
+            continue;
+        }
+        let Some(level) = levels.pop() else { break };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let above = openat(&here, c"..", flags, Mode::empty())?;
+        if identity(above.as_fd())? != level.parent {
+            // Moved away under our hands.
+            return Err(Errno::BUSY);
+        }
+        here = above;
+        remove(here.as_fd(), &level.name, AtFlags::REMOVEDIR)?;
+    }
+    drop(here);
+    remove(parent, name, AtFlags::REMOVEDIR)
+}
+
+/// Removes what can be removed at once; gives a subdirectory to clear first, if any.
+fn clear(
+    dir: BorrowedFd<'_>,
+    remove: &impl Fn(BorrowedFd<'_>, &[u8], AtFlags) -> rustix::io::Result<()>,
+) -> rustix::io::Result<Option<Vec<u8>>> {
+    let mut full = None;
+    rustix::fs::seek(dir, rustix::fs::SeekFrom::Start(0))?;
+    for_each_name(dir, |name, kind| {
+        if kind != rustix::fs::FileType::Directory {
+            match remove(dir, name, AtFlags::empty()) {
+                Err(Errno::ISDIR | Errno::PERM) if kind == rustix::fs::FileType::Unknown => {}
+                Ok(()) | Err(Errno::NOENT) => return Ok(()),
+                Err(errno) => return Err(errno),
+            }
+        }
+        match remove(dir, name, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(Errno::NOTEMPTY | Errno::EXIST) => {
+                full.get_or_insert_with(|| name.to_vec());
+                Ok(())
+            }
+            Err(errno) => Err(errno),
+        }
+    })?;
+    Ok(full)
+}
+
+/// Opens a directory for clearing; makes it ours to write first if its mode forbids.
+fn enter(parent: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<OwnedFd> {
+    let only_dir = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let found = openat(parent, name, OFlags::PATH | only_dir, Mode::empty())?;
+    if u32::from(stat_fd(found.as_fd())?.stx_mode) & 0o700 != 0o700 {
+        // Best effort: as root we get in anyway, and what really fails fails at openat.
+        let _ = chmodat(CWD, proc_path(found.as_fd()), Mode::RWXU, AtFlags::empty());
+    }
+    openat(parent, name, OFlags::RDONLY | only_dir, Mode::empty())
+}
+
+fn identity(dir: BorrowedFd<'_>) -> rustix::io::Result<(u32, u32, u64)> {
+    let stat = stat_fd(dir)?;
+    Ok((stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino))
+}
