@@ -8,19 +8,24 @@
 //! 2. [`instruction`] turns each node into a typed [`Instruction`] and groups them by stage.
 //! 3. [`args`] and [`expand`] replace variables, stage by stage, as the builder goes.
 //!
-//! Beside them: [`ignore`] and [`glob`] (which paths), [`platform`] and [`duration`].
+//! Beside them: [`ignore`] and [`glob`] (which paths), [`git_ref`] (which remote sources),
+//! [`platform`], and the small value parsers [`chmod`], [`chown`], [`duration`], [`port`].
 
 #![forbid(unsafe_code)]
 
 pub mod args;
+pub mod chmod;
+pub mod chown;
 pub mod diagnostic;
 pub mod duration;
 pub mod expand;
+pub mod git_ref;
 pub mod glob;
 pub mod ignore;
 pub mod instruction;
 pub mod parse;
 pub mod platform;
+pub mod port;
 mod quote;
 mod size;
 pub mod source;

@@ -34,9 +34,9 @@ pub struct Copy {
     pub paths: Paths,
     /// `--from`: a stage by name or index, an image or a named context.
     pub from: Option<String>,
-    /// `--chown`.
+    /// `--chown`, see [`crate::chown`].
     pub chown: Option<String>,
-    /// `--chmod`.
+    /// `--chmod`, see [`crate::chmod`].
     pub chmod: Option<String>,
     /// `--link`.
     pub link: bool,
@@ -51,9 +51,9 @@ pub struct Copy {
 pub struct Add {
     /// Where from and where to.
     pub paths: Paths,
-    /// `--chown`.
+    /// `--chown`, see [`crate::chown`].
     pub chown: Option<String>,
-    /// `--chmod`.
+    /// `--chmod`, see [`crate::chmod`].
     pub chmod: Option<String>,
     /// `--checksum` of a remote file or a git commit.
     pub checksum: Option<String>,

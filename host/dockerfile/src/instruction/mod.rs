@@ -78,7 +78,7 @@ pub enum Kind {
     Entrypoint(CommandLine),
     /// Sets environment variables.
     Env(Vec<Pair>),
-    /// Ports, as written; after expansion one word each.
+    /// Ports, as written; after expansion one word each. See [`crate::port`].
     Expose(Vec<String>),
     /// Opens a stage.
     From(From),
