@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use reqwest::{StatusCode, Url};
 
+use crate::access::Access;
 use crate::challenge::{self, Challenge};
 use crate::credentials::{self, Found, Login, Lookup};
-use crate::endpoint::Endpoint;
 use crate::error::{AuthError, Credentials, Error, Reported, Result};
 use crate::scope::Scopes;
 use crate::text;
@@ -36,21 +36,12 @@ pub(crate) struct Authenticator {
     tokens: Mutex<HashMap<(String, String), Slot>>,
 }
 
-/// Whom a request is for.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Access<'a> {
-    pub(crate) endpoint: &'a Endpoint,
-    /// As the endpoint names it.
-    pub(crate) repository: &'a str,
-    pub(crate) scopes: &'a Scopes,
-}
-
 impl Authenticator {
     /// The `Authorization` to send, as far as the registry's demands are known.
     pub(crate) async fn header(
         &self,
         wire: &Wire,
-        access: Access<'_>,
+        access: &Access<'_>,
     ) -> Result<Option<HeaderValue>> {
         let demand = lock(&self.demands).get(&access.endpoint.origin()).cloned();
         match demand {
@@ -61,7 +52,7 @@ impl Authenticator {
                 Lookup::Nothing(_) => Ok(None),
             },
             Some(Demand::Bearer(service)) => {
-                self.bearer(wire, access, &service, access.scopes, None).await.map(Some)
+                self.bearer(wire, access, &service, &access.scopes, None).await.map(Some)
             }
         }
     }
@@ -73,7 +64,7 @@ impl Authenticator {
     pub(crate) async fn challenged(
         &self,
         wire: &Wire,
-        access: Access<'_>,
+        access: &Access<'_>,
         headers: &HeaderMap,
         sent: Option<&HeaderValue>,
     ) -> Result<HeaderValue> {
@@ -124,7 +115,7 @@ impl Authenticator {
     async fn bearer(
         &self,
         wire: &Wire,
-        access: Access<'_>,
+        access: &Access<'_>,
         service: &Service,
         wanted: &Scopes,
         rejected: Option<&HeaderValue>,
@@ -161,15 +152,15 @@ impl Authenticator {
     }
 
     /// Credentials for the access; searched for once.
-    fn login(&self, wire: &Wire, access: Access<'_>) -> Result<Arc<Lookup>> {
+    fn login(&self, wire: &Wire, access: &Access<'_>) -> Result<Arc<Lookup>> {
         let registry = &access.endpoint.registry;
-        let key = (registry.clone(), access.repository.to_owned());
+        let key = (registry.clone(), access.repository.clone());
         // Held while searching, so that parallel transfers start a credential helper once.
         let mut logins = lock(&self.logins);
         if let Some(lookup) = logins.get(&key) {
             return Ok(lookup.clone());
         }
-        let lookup = Arc::new(credentials::find(&wire.config, registry, access.repository)?);
+        let lookup = Arc::new(credentials::find(&wire.config, registry, &access.repository)?);
         logins.insert(key, lookup.clone());
         Ok(lookup)
     }
@@ -179,7 +170,7 @@ impl Authenticator {
     pub(crate) fn refused(
         &self,
         wire: &Wire,
-        access: Access<'_>,
+        access: &Access<'_>,
         answer: Option<(&Url, StatusCode)>,
         reason: String,
     ) -> Error {

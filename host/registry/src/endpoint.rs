@@ -85,9 +85,9 @@ impl Endpoint {
         format!("{}{repository}", self.prefix)
     }
 
-    /// `…/v2/REPOSITORY/REST`; `rest` may hold a query.
+    /// `…/v2/REPOSITORY/REST`; the repository as this server names it, `rest` may hold a query.
     pub(crate) fn url(&self, repository: &str, rest: &str) -> Result<Url> {
-        let url = format!("{}/v2/{}{repository}/{rest}", self.origin(), self.prefix);
+        let url = format!("{}/v2/{repository}/{rest}", self.origin());
         Url::parse(&url).map_err(|error| Error::config(url, error.to_string()))
     }
 
@@ -182,7 +182,7 @@ mod tests {
             Endpoint::for_pull(registry, config)
                 .unwrap()
                 .iter()
-                .map(|e| e.url("library/debian", "tags/list").unwrap().to_string())
+                .map(|e| e.url(&e.repository("library/debian"), "tags/list").unwrap().to_string())
                 .collect::<Vec<_>>()
         };
         assert_eq!(

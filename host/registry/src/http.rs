@@ -5,7 +5,8 @@ use std::sync::Arc;
 use reqwest::header::HeaderMap;
 use reqwest::{Response, StatusCode};
 
-use crate::auth::{Access, Authenticator};
+use crate::access::Access;
+use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::error::{Reported, Result};
 use crate::wire::{Failure, Outgoing, Wire};
@@ -29,7 +30,7 @@ impl Http {
     /// One authenticated try; statuses other than `expected` are failures.
     pub(crate) async fn once(
         &self,
-        access: Access<'_>,
+        access: &Access<'_>,
         request: &Outgoing,
         expected: &[u16],
     ) -> Result<Response, Failure> {
@@ -59,23 +60,24 @@ impl Http {
     /// As [`Http::once`], repeated as long as that may help.
     pub(crate) async fn send(
         &self,
-        access: Access<'_>,
+        access: &Access<'_>,
         request: &Outgoing,
         expected: &[u16],
     ) -> Result<Response> {
-        self.wire.retrying(async || self.once(access, request, expected).await).await
+        let limit = patience(access);
+        self.wire.retrying(limit, async || self.once(access, request, expected).await).await
     }
 
     /// Status, headers and whole body, repeated as long as that may help.
     pub(crate) async fn fetch(
         &self,
-        access: Access<'_>,
+        access: &Access<'_>,
         request: &Outgoing,
         expected: &[u16],
         limit: u64,
     ) -> Result<(StatusCode, HeaderMap, Vec<u8>)> {
         self.wire
-            .retrying(async || {
+            .retrying(patience(access), async || {
                 let mut response = self.once(access, request, expected).await?;
                 let headers = std::mem::take(response.headers_mut());
                 let status = response.status();
@@ -85,7 +87,12 @@ impl Http {
     }
 }
 
+/// How often to try again: behind a mirror there is another server to ask.
+pub(crate) fn patience(access: &Access<'_>) -> u32 {
+    if access.endpoint.is_mirror { 1 } else { u32::MAX }
+}
+
 /// Whether the registry itself, not a server it redirected to, gave this status.
-fn from_registry(response: &Response, access: Access<'_>, status: StatusCode) -> bool {
+fn from_registry(response: &Response, access: &Access<'_>, status: StatusCode) -> bool {
     response.status() == status && access.endpoint.owns(response.url())
 }

@@ -1,21 +1,49 @@
-//! Pull and push by the OCI distribution spec.
+//! Pull and push by the OCI distribution spec 1.1.
+//!
+//! [`Registry`] is the whole of it for callers: blocking methods over references, descriptors and
+//! the content store. What it hides: mirrors, authentication, retries, resumed transfers. Everything
+//! that is read is verified by its digest; nothing is ever whole in memory but manifests.
+//!
+//! From the outside in:
+//! - `registry` (blocking) over `session` (asynchronous; chooses between mirrors and the registry);
+//! - `manifests`, `pull`, `push` with `upload`, `listing`: the operations;
+//! - `http`: authenticated requests, by `auth` (what to present), `token`, `scope`, `challenge`,
+//!   `credentials` (auth files and helpers);
+//! - `wire`: one exchange with redirects and time limits, and the retry loop; `client` (TLS,
+//!   proxies), `body`, `retry`.
+//!
+//! The environment and the standard streams are the caller's: see [`Config`].
+
+mod access;
 mod auth;
 mod body;
 mod challenge;
 mod client;
 mod config;
 mod credentials;
+mod document;
 mod endpoint;
 mod error;
 mod http;
+mod listing;
+mod manifests;
+mod pull;
+mod push;
 mod range;
+mod registry;
 mod retry;
 mod scope;
 mod secret;
+mod session;
 mod text;
 mod token;
+mod upload;
 mod wire;
 
+pub use body::Progress;
 pub use config::{Config, RegistryOptions, Timeouts, Warn};
 pub use error::{AuthError, Credentials, Error, ErrorKind, Reported, Result, StatusError};
+pub use manifests::PushedManifest;
+pub use push::PushedBlob;
+pub use registry::Registry;
 pub use retry::RetryPolicy;

@@ -101,7 +101,7 @@ impl Service {
             Some(Login::RegistryToken(_)) | None => (self.get(None, scopes), None),
         };
         let asked_at = Instant::now();
-        wire.retrying(async || {
+        wire.retrying(u32::MAX, async || {
             let response = wire.send(&request, authorization.as_ref()).await?;
             let (status, url) = (response.status(), response.url().clone());
             if matches!(status.as_u16(), 400 | 401 | 403) {

@@ -74,8 +74,9 @@ impl Failure {
         Self { error, retries: u32::MAX, asked: None }
     }
 
-    pub(crate) fn may_pass(&self) -> bool {
-        self.retries > 0
+    /// The error to report after so many attempts.
+    pub(crate) fn after(self, attempts: u32) -> Error {
+        with_attempts(self.error, attempts)
     }
 }
 
@@ -84,9 +85,11 @@ impl Wire {
         Self { config, clients: Clients::default() }
     }
 
-    /// Runs `attempt` until it succeeds, fails for good, or patience ends.
+    /// Runs `attempt` until it succeeds, fails for good, or patience ends: that of the
+    /// configuration, and at most `limit` retries.
     pub(crate) async fn retrying<T>(
         &self,
+        limit: u32,
         mut attempt: impl AsyncFnMut() -> Result<T, Failure>,
     ) -> Result<T> {
         let mut tries = 0;
@@ -95,8 +98,8 @@ impl Wire {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
             };
-            if !self.pause(tries, &failure).await {
-                return Err(with_attempts(failure.error, tries + 1));
+            if tries >= limit || !self.pause(tries, &failure).await {
+                return Err(failure.after(tries + 1));
             }
             tries += 1;
         }

@@ -91,8 +91,8 @@ impl AuthFile {
         Ok(Self { auths, helpers, store: store.filter(|store| !store.is_empty()) })
     }
 
-    /// Names of the credential helpers to ask about `registry`: its own one, else the general one.
-    pub(super) fn helpers(&self, registry: &str) -> Option<String> {
+    /// Name of the credential helper to ask about `registry`: its own one, else the general one.
+    pub(super) fn helper(&self, registry: &str) -> Option<String> {
         let own = self
             .helpers
             .iter()

@@ -66,7 +66,7 @@ pub(crate) fn find(config: &Config, registry: &str, repository: &str) -> Result<
             looked_in.push(format!("{name} (missing)"));
             continue;
         };
-        for helper in file.helpers(registry) {
+        if let Some(helper) = file.helper(registry) {
             match helper::get(config, &helper, registry) {
                 Ok(Some(login)) => {
                     let source = format!("docker-credential-{helper} (named in {name})");
