@@ -24,7 +24,7 @@ pub struct Directives {
     pub syntax: Option<Directive>,
     /// The escape character.
     pub escape: Option<Directive>,
-    /// Options of the checks.
+    /// Options of the checks, see [`crate::lint`].
     pub check: Option<Directive>,
 }
 

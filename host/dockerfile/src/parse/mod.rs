@@ -11,6 +11,7 @@ mod json;
 mod line;
 mod lines;
 
+pub(crate) use directive::Scanner as DirectiveScanner;
 pub use directive::{Directive, Directives, detect_syntax};
 pub use heredoc::{Heredoc, HeredocWord, chomp};
 
