@@ -6,6 +6,10 @@
 
 use std::collections::BTreeMap;
 
+mod blocks;
+pub mod build;
+pub mod compress;
+mod deflate;
 mod format;
 mod pax;
 pub mod read;

@@ -8,11 +8,13 @@
 //! - [`manifest`], [`platform`], [`config`]: the JSON documents.
 //! - [`store`]: the content store, an OCI layout on disk.
 //! - [`layer`]: layers as tar streams, in and out.
+//! - [`layout`]: whole images as OCI layouts and archives, in and out.
 
 pub mod config;
 pub mod digest;
 mod json;
 pub mod layer;
+pub mod layout;
 pub mod manifest;
 pub mod media_type;
 pub mod platform;

@@ -162,6 +162,9 @@ fn runnable(architecture: &str, variant: &str) -> Vec<(String, String)> {
         "arm64" => {
             let (major, minor) = variant.split_once('.').unwrap_or((variant, "0"));
             let mut minor = minor.parse::<u8>().unwrap_or(0).min(9);
+            if !matches!(major, "" | "v8" | "v9") {
+                return all;
+            }
             if major == "v9" {
                 all.extend((0..minor).rev().map(|m| pair("arm64", dotted(9, m))));
                 // v9.0 grew out of v8.5: a v9.x runs what is built for v8.(x+5).
@@ -169,9 +172,7 @@ fn runnable(architecture: &str, variant: &str) -> Vec<(String, String)> {
                 all.push(pair("arm64", dotted(8, minor)));
             }
             all.extend((0..minor).rev().map(|m| pair("arm64", dotted(8, m))));
-            if matches!(major, "" | "v8" | "v9") {
-                all.extend((5..=8).rev().map(|v| pair("arm", format!("v{v}"))));
-            }
+            all.extend((5..=8).rev().map(|v| pair("arm", format!("v{v}"))));
         }
         _ => {}
     }

@@ -46,8 +46,8 @@ pub enum StoreError {
     Digest {
         /// What it should be.
         wanted: Digest,
-        /// What it is.
-        got: Digest,
+        /// What it is. Boxed: two digests would make every result large.
+        got: Box<Digest>,
         /// Its size in bytes.
         size: u64,
     },
@@ -120,7 +120,7 @@ impl Store {
     /// The size in bytes of a blob, if it is there. It is not verified again.
     pub fn has(&self, digest: &Digest) -> Option<u64> {
         let metadata = fs::metadata(self.blob_path(digest)).ok()?;
-        metadata.is_file().then(|| metadata.len())
+        metadata.is_file().then_some(metadata.len())
     }
 
     /// Opens a blob for reading; see [`Store::reader`] to verify on the way.
@@ -217,7 +217,7 @@ impl Store {
             return Err(StoreError::TooLarge { digest: *digest, limit });
         }
         if got != *digest {
-            return Err(StoreError::Digest { wanted: *digest, got, size });
+            return Err(StoreError::Digest { wanted: *digest, got: Box::new(got), size });
         }
         Ok(content)
     }
@@ -236,11 +236,7 @@ impl Store {
     }
 
     /// Replaces a file of the layout (`index.json`) as a whole.
-    pub(crate) fn replace_file(
-        &self,
-        name: &'static str,
-        content: &[u8],
-    ) -> Result<(), StoreError> {
+    pub(crate) fn replace_file(&self, name: &str, content: &[u8]) -> Result<(), StoreError> {
         let mut writer = self.writer()?;
         writer.append(content)?;
         writer.rename_to(&self.dir.join(name))
@@ -263,6 +259,11 @@ impl Store {
             {
                 Ok(file) => file,
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                // Who wrote a layout here tidied up after itself.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    fs::create_dir_all(&ingest).map_err(io_error("create directory", &ingest))?;
+                    continue;
+                }
                 Err(source) => return Err(StoreError::Io { action: "create", path, source }),
             };
             // Between creation and lock another process may have swept the file away. File systems
@@ -342,7 +343,7 @@ impl BlobWriter {
                 return Err(StoreError::Size { digest: *wanted, wanted: wanted_size, got: size });
             }
             if digest != *wanted {
-                return Err(StoreError::Digest { wanted: *wanted, got: digest, size });
+                return Err(StoreError::Digest { wanted: *wanted, got: Box::new(digest), size });
             }
         }
         if self.store.has(&digest) != Some(size) {
@@ -401,7 +402,9 @@ impl Read for BlobReader {
         {
             let (_, got, size) = reader.finish();
             if got != self.wanted {
-                return Err(StoreError::Digest { wanted: self.wanted, got, size }.into());
+                return Err(
+                    StoreError::Digest { wanted: self.wanted, got: Box::new(got), size }.into()
+                );
             }
         }
         Ok(count)
@@ -418,7 +421,7 @@ fn flag_bits(flags: OFlags) -> i32 {
 }
 
 /// 128 random bits in hexadecimal: two processes in different pods share no process ids.
-fn random_name() -> io::Result<String> {
+pub(crate) fn random_name() -> io::Result<String> {
     let mut bytes = [0_u8; 16];
     let mut filled = 0;
     while filled < bytes.len() {
