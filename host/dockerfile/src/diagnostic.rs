@@ -77,9 +77,13 @@ impl Diagnostic {
 }
 
 impl fmt::Display for Diagnostic {
+    /// The message on one line as BuildKit prints it: of the hints only `did you mean` is there.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
-        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, " ({hint})"))
+        match &self.hint {
+            Some(hint) if hint.starts_with("did you mean ") => write!(f, " ({hint})"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -110,15 +114,6 @@ impl Cause {
         self
     }
 }
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, " ({hint})"))
-    }
-}
-
-impl std::error::Error for Cause {}
 
 #[cfg(test)]
 mod tests {

@@ -64,22 +64,7 @@ fn more_errors() {
         ("FROM a\nONBUILD", "ONBUILD requires at least one argument"),
     ];
     for (file, expected) in table {
-        assert_eq!(
-            parse_dockerfile(file).unwrap_err().to_string(),
-            expected_hint(expected),
-            "{file}"
-        );
-    }
-}
-
-/// Hints that are ours are not part of BuildKit's message.
-fn expected_hint(message: &str) -> String {
-    match message {
-        "no build stage in current context" => {
-            format!("{message} (a Dockerfile starts with FROM; only ARG may stand before it)")
-        }
-        "dockerfile contains no stages to build" => format!("{message} (add a FROM)"),
-        _ => message.to_owned(),
+        assert_eq!(parse_dockerfile(file).unwrap_err().to_string(), expected, "{file}");
     }
 }
 

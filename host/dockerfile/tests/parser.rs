@@ -86,11 +86,7 @@ fn errors_name_their_line() {
     let long = format!("FROM x\nLABEL a={}", "a".repeat(65_536));
     let table = [
         ("", "file with no instructions", 0),
-        (
-            "FROM x\nRUN <<EOF\na",
-            "unterminated heredoc (end it with a line that holds EOF alone)",
-            2,
-        ),
+        ("FROM x\nRUN <<EOF\na", "unterminated heredoc", 2),
         ("# escape=\\\n# escape=`\nFROM x", "only one escape parser directive can be used", 2),
         ("# escape=x\nFROM x", "invalid escape token 'x' does not match ` or \\", 1),
         ("FROM x\nENV a", "ENV must have two arguments", 2),
@@ -99,17 +95,11 @@ fn errors_name_their_line() {
             "when using JSON array syntax, arrays must be comprised of strings only",
             3,
         ),
-        (
-            &long,
-            "dockerfile line greater than max allowed size of 65535 \
-             (continue it on further lines, or put the text into a file)",
-            2,
-        ),
+        (&long, "dockerfile line greater than max allowed size of 65535", 2),
     ];
     for (text, message, line) in table {
         let error = parse(text).unwrap_err();
-        let found = error.to_string();
-        assert!(found.starts_with(message), "{found}");
+        assert_eq!(error.to_string(), message);
         assert_eq!(error.lines.start, line, "{message}");
     }
     let text = format!("FROM x\nLABEL a={}\n", "a".repeat(65_535 - 8));

@@ -90,7 +90,9 @@ mod tests {
 
     fn read(args: &[&str]) -> Result<Flags, String> {
         let args: Vec<String> = args.iter().map(|arg| arg.to_string()).collect();
-        Flags::read(&args, &KNOWN).map_err(|cause| cause.to_string())
+        Flags::read(&args, &KNOWN).map_err(|cause| {
+            crate::Diagnostic::place(cause, Default::default(), Default::default()).to_string()
+        })
     }
 
     #[test]
