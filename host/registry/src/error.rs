@@ -3,13 +3,12 @@
 //! A message names the registry or URL (without query and user info, which may carry secrets), what
 //! the registry said, the cause, and the remedy where there is one.
 
-use std::error::Error as _;
 use std::fmt;
-use std::io;
+use std::time::Duration;
 
 use reqwest::{StatusCode, Url};
 
-use crate::text;
+use crate::{cause, text};
 
 /// Result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -127,17 +126,17 @@ impl Error {
         Self::Store { what: what.to_string(), problem: problem.to_string() }
     }
 
-    pub(crate) fn timeout(method: &reqwest::Method, url: &Url, seconds: u64) -> Self {
+    pub(crate) fn timeout(method: &reqwest::Method, url: &Url, limit: Duration) -> Self {
         Self::Network {
             host: text::host(url),
             request: format!("{method} {}", text::public_url(url)),
-            cause: format!("no data for {seconds} s"),
+            cause: format!("no data for {} s", limit.as_secs_f64()),
             hint: "",
         }
     }
 
     pub(crate) fn network(method: &reqwest::Method, url: &Url, error: &reqwest::Error) -> Self {
-        let (cause, hint) = explain(error);
+        let (cause, hint) = cause::explain(error);
         Self::Network {
             host: text::host(url),
             request: format!("{method} {}", text::public_url(url)),
@@ -145,59 +144,6 @@ impl Error {
             hint,
         }
     }
-}
-
-/// The innermost cause of a client error, and the remedy if it is a usual one.
-fn explain(error: &reqwest::Error) -> (String, &'static str) {
-    let mut cause = error.to_string();
-    let mut next = error.source();
-    while let Some(inner) = next {
-        if let Some(io) = inner.downcast_ref::<io::Error>() {
-            let known = match io.kind() {
-                io::ErrorKind::ConnectionRefused => Some((
-                    "connection refused",
-                    ": is the registry running, and are host and port right?",
-                )),
-                io::ErrorKind::ConnectionReset => Some(("connection reset by the server", "")),
-                io::ErrorKind::UnexpectedEof => Some(("connection closed by the server", "")),
-                _ => None,
-            };
-            if let Some((cause, hint)) = known {
-                return (cause.to_owned(), hint);
-            }
-        }
-        cause = inner.to_string();
-        next = inner.source();
-    }
-    let cause = text::printable(&cause, text::MESSAGE_LIMIT);
-    let hint = if error.is_timeout() {
-        return ("connection timed out".to_owned(), ": is the registry reachable from here?");
-    } else if error.is_dns() {
-        ": is the name right, and does the proxy or resolver know it?"
-    } else if cause.contains("UnknownIssuer") || cause.contains("CaUsedAsEndEntity") {
-        ": give the registry's CA certificate, or name one in SSL_CERT_FILE"
-    } else if cause.contains("InvalidContentType") {
-        ": the server does not speak TLS; declare the registry as insecure (plain HTTP)"
-    } else if cause.contains("CertificateRequired") {
-        ": the registry wants a client certificate"
-    } else {
-        ""
-    };
-    (cause, hint)
-}
-
-/// Whether TLS itself failed: a certificate or protocol does not get better by trying again.
-pub(crate) fn is_tls(error: &reqwest::Error) -> bool {
-    let mut next = error.source();
-    while let Some(inner) = next {
-        // rustls' errors travel inside of I/O errors of this kind.
-        let io = inner.downcast_ref::<io::Error>();
-        if io.is_some_and(|io| io.kind() == io::ErrorKind::InvalidData) {
-            return true;
-        }
-        next = inner.source();
-    }
-    false
 }
 
 /// An HTTP status other than the expected ones.

@@ -10,13 +10,14 @@
 //! - `http`: authenticated requests, by `auth` (what to present), `token`, `scope`, `challenge`,
 //!   `credentials` (auth files and helpers);
 //! - `wire`: one exchange with redirects and time limits, and the retry loop; `client` (TLS,
-//!   proxies), `body`, `retry`.
+//!   proxies), `body`, `retry`, `cause` (of failures).
 //!
 //! The environment and the standard streams are the caller's: see [`Config`].
 
 mod access;
 mod auth;
 mod body;
+mod cause;
 mod challenge;
 mod client;
 mod config;
@@ -30,6 +31,7 @@ mod manifests;
 mod pull;
 mod push;
 mod range;
+mod referrers;
 mod registry;
 mod retry;
 mod scope;

@@ -1,25 +1,20 @@
-//! Lists that come in pages: tags and referrers.
+//! Lists that come in pages; the tags of a repository.
 
-use kiln_image::manifest::{Descriptor, Index};
 use kiln_image::reference::Reference;
-use reqwest::header::{ACCEPT, HeaderMap, HeaderName, LINK};
+use reqwest::header::{HeaderMap, LINK};
 use reqwest::{Method, Url};
 use serde::Deserialize;
 
-use kiln_image::media_type;
-
 use crate::access::Access;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::session::Session;
 use crate::text;
 use crate::wire::Outgoing;
 
 /// Largest page; the specification's advice for manifests, which referrers are.
-const MAX_PAGE: u64 = 4 << 20;
+pub(crate) const MAX_PAGE: u64 = 4 << 20;
 /// Longest list, in pages: a registry whose pages link in a circle must not keep us forever.
-const MAX_PAGES: usize = 1000;
-/// Tells which filters the registry has applied itself.
-const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
+pub(crate) const MAX_PAGES: usize = 1000;
 
 #[derive(Deserialize)]
 struct TagPage {
@@ -45,66 +40,14 @@ impl Session {
         }
         Err(endless(&access)?)
     }
-
-    pub(crate) async fn referrers(
-        &self,
-        reference: &Reference,
-        subject: &Descriptor,
-        artifact_type: Option<&str>,
-    ) -> Result<Vec<Descriptor>> {
-        let endpoint = self.endpoint(reference);
-        let access = Access::pull(&endpoint, &reference.repository);
-        let fits = |found: &Descriptor| {
-            artifact_type.is_none_or(|wanted| found.artifact_type.as_deref() == Some(wanted))
-        };
-        let mut found = Vec::new();
-        let mut first = access.url(&format!("referrers/{}", subject.digest))?;
-        if let Some(artifact_type) = artifact_type {
-            first.query_pairs_mut().append_pair("artifactType", artifact_type);
-        }
-        let mut next = Some(first);
-        for _ in 0..MAX_PAGES {
-            let Some(url) = next.take() else { return Ok(found) };
-            let request = Outgoing::new(Method::GET, url).header(ACCEPT, media_type::OCI_INDEX)?;
-            let (status, headers, body) =
-                self.http.fetch(&access, &request, &[200, 404], MAX_PAGE).await?;
-            if status == reqwest::StatusCode::NOT_FOUND {
-                let mut tagged = self.tagged_referrers(reference, subject).await?;
-                tagged.retain(fits);
-                return Ok(tagged);
-            }
-            let page = Index::from_bytes(&body).map_err(|error| {
-                Error::content(text::public_url(&request.url), error.to_string())
-            })?;
-            let filtered = headers.contains_key(FILTERS_APPLIED);
-            found.extend(page.manifests.into_iter().filter(|entry| filtered || fits(entry)));
-            next = next_page(&access, &request.url, &headers)?;
-        }
-        Err(endless(&access)?)
-    }
-
-    /// The index under the tag `ALGORITHM-HEX` (OCI distribution spec, "Referrers Tag Schema").
-    async fn tagged_referrers(
-        &self,
-        reference: &Reference,
-        subject: &Descriptor,
-    ) -> Result<Vec<Descriptor>> {
-        let tag = subject.digest.to_string().replace(':', "-");
-        let tagged = reference
-            .with_tag(&tag)
-            .map_err(|error| Error::config(reference, error.to_string()))?;
-        match self.resolve(&tagged).await {
-            Ok((_, content)) => Ok(Index::from_bytes(&content)
-                .map_err(|error| Error::content(&tagged, error.to_string()))?
-                .manifests),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(error),
-        }
-    }
 }
 
 /// The URL of `Link: <URL>; rel="next"` (RFC 8288), which must stay on the registry.
-fn next_page(access: &Access<'_>, current: &Url, headers: &HeaderMap) -> Result<Option<Url>> {
+pub(crate) fn next_page(
+    access: &Access<'_>,
+    current: &Url,
+    headers: &HeaderMap,
+) -> Result<Option<Url>> {
     let Some(target) = headers.get(LINK).and_then(|value| value.to_str().ok()).and_then(link_next)
     else {
         return Ok(None);
@@ -127,7 +70,7 @@ fn link_next(header: &str) -> Option<&str> {
     })
 }
 
-fn endless(access: &Access<'_>) -> Result<Error> {
+pub(crate) fn endless(access: &Access<'_>) -> Result<Error> {
     let url = text::public_url(&access.url("")?);
     Ok(Error::content(url, format!("has a list of more than {MAX_PAGES} pages")))
 }

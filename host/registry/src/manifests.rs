@@ -24,8 +24,8 @@ const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 pub struct PushedManifest {
     /// What was pushed.
     pub descriptor: Descriptor,
-    /// Whether the registry lists it among its subject's referrers. False where it has no subject,
-    /// or the registry is older than the referrers API.
+    /// Whether it has a subject, and is listed among its referrers: by the registry, or by the tag
+    /// that the specification gives as a substitute.
     pub subject_listed: bool,
 }
 
@@ -71,7 +71,7 @@ impl Session {
     }
 
     /// Fetches, and verifies against the reference's digest, the registry's, and the size.
-    async fn get(
+    pub(crate) async fn get(
         &self,
         access: &Access<'_>,
         reference: &Reference,
@@ -117,18 +117,34 @@ impl Session {
                 format!("cannot be pushed: the manifest's digest is {}", descriptor.digest);
             return Err(Error::config(reference, problem));
         }
-        let name = reference.tag.clone().unwrap_or_else(|| descriptor.digest.to_string());
         let endpoint = self.endpoint(reference);
         let access = Access::push(&endpoint, &reference.repository);
+        let mut subject_listed =
+            self.put_manifest(&access, reference, media_type, content.clone()).await?;
+        if !subject_listed {
+            subject_listed = self.list_referrer(&access, reference, &descriptor, &content).await?;
+        }
+        Ok(PushedManifest { descriptor, subject_listed })
+    }
+
+    /// True: the registry has listed it among its subject's referrers.
+    pub(crate) async fn put_manifest(
+        &self,
+        access: &Access<'_>,
+        reference: &Reference,
+        media_type: &str,
+        content: Vec<u8>,
+    ) -> Result<bool> {
+        let digest = Digest::of(&content);
+        let name = reference.tag.clone().unwrap_or_else(|| digest.to_string());
         let url = access.url(&format!("manifests/{name}"))?;
         let mut request = Outgoing::new(Method::PUT, url).header(CONTENT_TYPE, media_type)?;
         request.payload = Payload::Bytes(content);
-        let response = self.http.send(&access, &request, &[200, 201, 202]).await?;
-        let headers = response.headers();
-        let taken = content_digest(headers);
-        let taken = taken.filter(|taken| taken.algorithm() == descriptor.digest.algorithm());
-        check(&request.url, taken.as_ref(), &descriptor.digest)?;
-        Ok(PushedManifest { descriptor, subject_listed: headers.contains_key(SUBJECT) })
+        let response = self.http.send(access, &request, &[200, 201, 202]).await?;
+        let taken = content_digest(response.headers());
+        let taken = taken.filter(|taken| taken.algorithm() == digest.algorithm());
+        check(&request.url, taken.as_ref(), &digest)?;
+        Ok(response.headers().contains_key(SUBJECT))
     }
 }
 

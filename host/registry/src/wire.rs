@@ -10,6 +10,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, LOC
 use reqwest::{Method, Response, StatusCode, Url};
 
 use crate::body::Payload;
+use crate::cause;
 use crate::client::Clients;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Reported, Result, StatusError};
@@ -167,14 +168,14 @@ impl Wire {
         let sending = request.body(payload.to_body()).send();
         tokio::select! {
             answer = sending => answer.map_err(|error| failure(method, url, &error)),
-            seconds = self.silence(method, payload) => {
-                Err(Failure::passing(Error::timeout(method, url, seconds)))
+            limit = self.silence(method, payload) => {
+                Err(Failure::passing(Error::timeout(method, url, limit)))
             }
         }
     }
 
-    /// Ends when the exchange has been silent for too long, with the limit in seconds.
-    async fn silence(&self, method: &Method, payload: &Payload) -> u64 {
+    /// Ends when the exchange has been silent for too long, with the limit.
+    async fn silence(&self, method: &Method, payload: &Payload) -> Duration {
         let timeouts = &self.config.timeouts;
         let sent = match payload {
             Payload::Blob(part) => Some((&part.sent, part.length)),
@@ -188,7 +189,7 @@ impl Wire {
                 tokio::time::sleep(timeouts.idle).await;
                 let now = sent.load(Ordering::Relaxed);
                 if now == before {
-                    return timeouts.idle.as_secs();
+                    return timeouts.idle;
                 }
                 before = now;
             }
@@ -198,7 +199,7 @@ impl Wire {
             _ => timeouts.commit,
         };
         tokio::time::sleep(limit).await;
-        limit.as_secs()
+        limit
     }
 
     /// The next piece of a body; None at its end.
@@ -210,9 +211,7 @@ impl Wire {
         match tokio::time::timeout(limit, response.chunk()).await {
             Ok(Ok(chunk)) => Ok(chunk),
             Ok(Err(error)) => Err(failure(&Method::GET, response.url(), &error)),
-            Err(_) => {
-                Err(Failure::passing(Error::timeout(&Method::GET, response.url(), limit.as_secs())))
-            }
+            Err(_) => Err(Failure::passing(Error::timeout(&Method::GET, response.url(), limit))),
         }
     }
 
@@ -281,11 +280,12 @@ fn redirect(response: &Response) -> Result<Option<Url>> {
 }
 
 fn failure(method: &Method, url: &Url, error: &reqwest::Error) -> Failure {
-    let retries = match (error.is_builder(), error.is_connect()) {
-        (true, _) => 0,
-        (false, true) if crate::error::is_tls(error) => 0,
-        (false, true) if !error.is_timeout() => CONNECT_RETRIES,
-        _ => u32::MAX,
+    let retries = if error.is_builder() || cause::is_tls(error) {
+        0
+    } else if error.is_connect() && !error.is_timeout() {
+        CONNECT_RETRIES
+    } else {
+        u32::MAX
     };
     Failure { error: Error::network(method, url, error), retries, asked: None }
 }

@@ -19,17 +19,24 @@ pub(crate) fn config() -> Config {
             first_wait: Duration::from_millis(5),
             longest_wait: Duration::from_secs(2),
         },
-        timeouts: Timeouts {
-            connect: Duration::from_millis(300),
-            idle: Duration::from_millis(600),
-            commit: Duration::from_secs(5),
-        },
         ..Config::default()
     }
 }
 
+/// As [`config`], for servers that fall silent.
+pub(crate) fn impatient() -> Config {
+    let short = Duration::from_millis(600);
+    Config { timeouts: Timeouts { connect: short, idle: short, commit: short }, ..config() }
+}
+
 pub(crate) fn client(config: Config) -> Registry {
     Registry::new(config).unwrap()
+}
+
+/// Says why a test does nothing.
+#[expect(clippy::print_stdout, reason = "the only place where a test can say so")]
+pub(crate) fn skipped(why: &str) {
+    println!("skipped: {why}");
 }
 
 /// Settings that find `json` as the only auth file.
