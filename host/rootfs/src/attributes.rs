@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use kiln_ledger::{Owner, stored_mode};
 
 use crate::error::{At, Result};
-use crate::metadata::{S_IFDIR, S_IFLNK, S_IFMT, Timestamp};
+use crate::metadata::{S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, Timestamp};
 use crate::rootfs::{Ownership, Rootfs, proc_path, stat_fd};
 
 const S_ISUID: u32 = 0o4000;
@@ -91,6 +91,61 @@ impl Rootfs {
         mtime: Option<Timestamp>,
     ) -> Result<()> {
         change_times(fd, atime, mtime).at("utimensat", b"")
+    }
+
+    /// Gives a file or directory that was just made its owner and mode, with as few calls as can
+    /// be: the way of unpacking and copying.
+    pub(crate) fn settle(
+        &self,
+        fd: BorrowedFd<'_>,
+        owner: Owner,
+        full_mode: u32,
+    ) -> rustix::io::Result<()> {
+        if self.ownership() == Ownership::Kernel {
+            let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
+            match chownat(fd, c"", Some(uid), Some(gid), AtFlags::EMPTY_PATH) {
+                Ok(()) => {}
+                Err(Errno::INVAL | Errno::PERM) => {
+                    self.ledger.update(&stat_fd(fd)?, |record| record.owner = Some(owner))?;
+                }
+                Err(errno) => return Err(errno),
+            }
+            return chmod_any(fd, full_mode & PERMISSIONS);
+        }
+        let physical = stored_mode(full_mode);
+        chmod_any(fd, physical)?;
+        let plain = owner == Owner::default() && physical == full_mode & PERMISSIONS;
+        if plain && physical & S_ISGID == 0 {
+            return Ok(());
+        }
+        let stat = stat_fd(fd)?;
+        let fact =
+            (u32::from(stat.stx_mode) & (S_IFMT | PERMISSIONS) != full_mode).then_some(full_mode);
+        let owner =
+            (owner != Owner::default() || self.own_uid() != Some(stat.stx_uid)).then_some(owner);
+        self.ledger.update(&stat, |record| {
+            record.mode = fact;
+            record.owner = owner;
+        })
+    }
+
+    /// Whether the mode on disk keeps us from reading a file or directory.
+    pub(crate) fn locks_us_out(&self, stat: &Statx) -> bool {
+        let mode = u32::from(stat.stx_mode);
+        let needed = match mode & S_IFMT {
+            S_IFDIR => 0o700,
+            S_IFREG => 0o600,
+            _ => return false,
+        };
+        self.ownership() == Ownership::Ledger && mode & needed != needed
+    }
+
+    /// Takes over a mode that locks us out, which a step has set behind the ledger's back: the
+    /// ledger holds it from now on, the disk gets one that lets us in.
+    pub(crate) fn unlock(&self, fd: BorrowedFd<'_>, stat: &Statx) -> rustix::io::Result<()> {
+        let seen = self.view(stat).st_mode();
+        self.ledger.update(stat, |record| record.mode = Some(seen))?;
+        chmod_any(fd, stored_mode(seen) | u32::from(stat.stx_mode) & PERMISSIONS)
     }
 
     pub(crate) fn change_mode(&self, fd: BorrowedFd<'_>, mode: u32) -> rustix::io::Result<()> {

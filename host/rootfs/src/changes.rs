@@ -1,8 +1,27 @@
 //! Change sets: what a step added, changed or removed.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use crate::diff::compare;
+use crate::error::Result;
+use crate::index::Index;
 use crate::path;
+use crate::rootfs::Rootfs;
+
+pub use crate::layer::{EntrySink, WriteOptions, write_layer};
+
+/// Compares the rootfs with the index taken before a step: what the step changed, and the index
+/// for the next one. Every process of the step must be dead.
+///
+/// # Errors
+/// As [`Index::take`].
+pub fn diff(before: Index, rootfs: &Rootfs) -> Result<(ChangeSet, Index)> {
+    let after = Index::take(rootfs)?;
+    let changes = compare(&before, &after);
+    drop(before);
+    Ok((changes, after))
+}
 
 /// What happened to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,10 +34,29 @@ pub enum Change {
     Opaque,
 }
 
-/// The paths that a step touched, canonical and sorted.
+/// The paths that a step touched, canonical and sorted by component: what is in a directory
+/// follows it at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangeSet {
-    paths: BTreeMap<Vec<u8>, Change>,
+    paths: BTreeMap<Key, Change>,
+}
+
+/// A path that sorts by component.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Key(Vec<u8>);
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // No component holds a NUL, so it can stand for the separator.
+        let lower = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
+        self.0.iter().map(lower).cmp(other.0.iter().map(lower))
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl ChangeSet {
@@ -31,7 +69,7 @@ impl ChangeSet {
     /// Notes that the path was added or changed. Gives way to nothing: what was deleted before and
     /// is there now was replaced.
     pub fn add(&mut self, path: &[u8]) {
-        let path = path::clean(path);
+        let path = Key(path::clean(path));
         let change = match self.paths.get(&path) {
             Some(Change::Opaque) => Change::Opaque,
             _ => Change::Set,
@@ -43,13 +81,13 @@ impl ChangeSet {
     pub fn delete(&mut self, path: &[u8]) {
         let path = path::clean(path);
         self.forget_below(&path);
-        self.paths.insert(path, Change::Deleted);
+        self.paths.insert(Key(path), Change::Deleted);
     }
 
     /// Notes a directory that replaces whatever lower layers have at its path; what is in it is to
     /// be added on its own.
     pub fn add_opaque(&mut self, path: &[u8]) {
-        self.paths.insert(path::clean(path), Change::Opaque);
+        self.paths.insert(Key(path::clean(path)), Change::Opaque);
     }
 
     /// Whether nothing changed.
@@ -64,15 +102,15 @@ impl ChangeSet {
         self.paths.len()
     }
 
-    /// The paths and what happened to them, sorted by bytes.
+    /// The paths and what happened to them, sorted.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], Change)> {
-        self.paths.iter().map(|(path, change)| (path.as_slice(), *change))
+        self.paths.iter().map(|(path, change)| (path.0.as_slice(), *change))
     }
 
     /// What happened to this path.
     #[must_use]
     pub fn get(&self, path: &[u8]) -> Option<Change> {
-        self.paths.get(path).copied()
+        self.paths.get(&Key(path::clean(path))).copied()
     }
 
     /// Adds another set that happened later.
@@ -94,10 +132,10 @@ impl ChangeSet {
         if !first.is_empty() {
             first.push(b'/');
         }
-        let below: Vec<Vec<u8>> = self
+        let below: Vec<Key> = self
             .paths
-            .range(first..)
-            .take_while(|(path, _)| path::is_within(path, directory))
+            .range(Key(first)..)
+            .take_while(|(path, _)| path::is_within(&path.0, directory))
             .map(|(path, _)| path.clone())
             .collect();
         for path in below {

@@ -44,9 +44,19 @@ pub enum RootfsError {
         /// The limit.
         limit: u64,
     },
-    /// The stream of a layer could not be read, or a layer could not be written.
-    #[error("{0}")]
-    Layer(#[source] std::io::Error),
+    /// The tar stream of a layer is damaged or hostile.
+    #[error(transparent)]
+    Read(#[from] kiln_image::layer::read::ReadError),
+    /// The data of a layer or of a copied file could not be read or written.
+    #[error("{op} {path}: {source}")]
+    Io {
+        /// The operation.
+        op: &'static str,
+        /// The path in the image, lossily as text.
+        path: String,
+        /// The cause.
+        source: std::io::Error,
+    },
 }
 
 impl RootfsError {
@@ -57,7 +67,8 @@ impl RootfsError {
             Self::Sys { errno, .. } | Self::Setup { errno, .. } => *errno,
             Self::Refused { .. } => Errno::INVAL,
             Self::Limit { .. } => Errno::FBIG,
-            Self::Layer(error) => Errno::from_io_error(error).unwrap_or(Errno::IO),
+            Self::Read(_) => Errno::IO,
+            Self::Io { source, .. } => Errno::from_io_error(source).unwrap_or(Errno::IO),
         }
     }
 
@@ -90,6 +101,12 @@ pub(crate) trait At<T> {
 impl<T> At<T> for rustix::io::Result<T> {
     fn at(self, op: &'static str, path: &[u8]) -> Result<T> {
         self.map_err(|errno| RootfsError::Sys { op, path: show(path), errno })
+    }
+}
+
+impl<T> At<T> for std::io::Result<T> {
+    fn at(self, op: &'static str, path: &[u8]) -> Result<T> {
+        self.map_err(|source| RootfsError::Io { op, path: show(path), source })
     }
 }
 

@@ -14,7 +14,9 @@
 //! This crate executes nothing, knows nothing of Dockerfiles and talks to no registry.
 
 mod attributes;
+mod diff;
 mod error;
+mod layer;
 mod ledger;
 mod list;
 mod mapping;
@@ -24,9 +26,12 @@ mod open;
 pub mod path;
 mod remove;
 mod rootfs;
+mod walk;
 mod xattr;
 
 pub mod changes;
+pub mod index;
+pub mod unpack;
 
 pub use error::{Result, RootfsError};
 pub use list::DirEntry;

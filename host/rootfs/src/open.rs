@@ -122,10 +122,7 @@ impl Rootfs {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
         let file = File::from(self.open(path, flags, 0)?);
         let mut content = Vec::new();
-        file.take(limit.saturating_add(1)).read_to_end(&mut content).map_err(|error| {
-            let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
-            RootfsError::Sys { op: "read", path: crate::error::show(path), errno }
-        })?;
+        file.take(limit.saturating_add(1)).read_to_end(&mut content).at("read", path)?;
         if content.len() as u64 > limit {
             return Err(RootfsError::Limit { what: "bytes in a small file", limit });
         }

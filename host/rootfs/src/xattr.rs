@@ -22,6 +22,13 @@ const MAX_LIST: usize = 64 << 10;
 /// Overlayfs's own marks: state of a mount, not content.
 const OVERLAY: [&[u8]; 2] = [b"user.overlay.", b"trusted.overlay."];
 
+/// Whether an attribute belongs to the image: capabilities and the users' own. Labels of security
+/// modules, ACLs and marks of file systems are the host's.
+pub(crate) fn is_content(name: &[u8]) -> bool {
+    name == CAPABILITY
+        || name.starts_with(b"user.") && !OVERLAY.iter().any(|own| name.starts_with(own))
+}
+
 impl Rootfs {
     /// The value of an extended attribute.
     ///
@@ -137,7 +144,7 @@ impl Rootfs {
         Ok(names)
     }
 
-    fn drop_xattr(&self, fd: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<()> {
+    pub(crate) fn drop_xattr(&self, fd: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<()> {
         if name == CAPABILITY {
             let stat = stat_fd(fd)?;
             if self.ledger.get(&stat).is_some_and(|record| record.capability.is_some()) {
