@@ -9,7 +9,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::error::{At, Result};
-use crate::metadata::{FileType, S_IFDIR, S_IFMT};
+use crate::metadata::{FileType, Metadata, S_IFDIR, S_IFMT};
 use crate::path;
 use crate::rootfs::{Ownership, Rootfs, stat_at};
 
@@ -178,40 +178,7 @@ impl Rootfs {
     /// # Errors
     /// As realpath(3).
     pub fn canonicalize(&self, path: &[u8]) -> Result<Vec<u8>> {
-        let mut here: Vec<u8> = Vec::new();
-        let mut pending: Vec<Vec<u8>> = path::components(path).rev().map(<[u8]>::to_vec).collect();
-        let mut links = 0;
-        let must_be_dir = path.last() == Some(&b'/') || path.ends_with(b"/.");
-        let mut is_dir = true;
-        while let Some(part) = pending.pop() {
-            if !is_dir {
-                return Err(Errno::NOTDIR).at("resolve", path);
-            }
-            if part == b".." {
-                here = path::split(&here).0.to_vec();
-                continue;
-            }
-            let next = path::join(&here, &part);
-            let found = self.metadata(&next, false).map_err(|error| error.with_path(path))?;
-            if found.file_type == FileType::Symlink {
-                links += 1;
-                if links > MAX_SYMLINKS {
-                    return Err(Errno::LOOP).at("resolve", path);
-                }
-                let target = self.readlink(&next)?;
-                if target.first() == Some(&b'/') {
-                    here.clear();
-                }
-                pending.extend(path::components(&target).rev().map(<[u8]>::to_vec));
-            } else {
-                here = next;
-                is_dir = found.is_dir();
-            }
-        }
-        if must_be_dir && !is_dir {
-            return Err(Errno::NOTDIR).at("resolve", path);
-        }
-        Ok(here)
+        canonical(path, &mut |path| self.metadata(path, false), &mut |path| self.readlink(path))
     }
 
     /// Parent and name for something to be made: what names the root or a `..` exists already.
@@ -327,4 +294,46 @@ impl Rootfs {
             Err(errno) => Err(errno),
         }
     }
+}
+
+/// The canonical spelling of a path in any tree that can say what a name is and where a link leads.
+pub(crate) fn canonical(
+    path: &[u8],
+    metadata: &mut dyn FnMut(&[u8]) -> Result<Metadata>,
+    readlink: &mut dyn FnMut(&[u8]) -> Result<Vec<u8>>,
+) -> Result<Vec<u8>> {
+    let mut here: Vec<u8> = Vec::new();
+    let mut pending: Vec<Vec<u8>> = path::components(path).rev().map(<[u8]>::to_vec).collect();
+    let mut links = 0;
+    let must_be_dir = path.last() == Some(&b'/') || path.ends_with(b"/.");
+    let mut is_dir = true;
+    while let Some(part) = pending.pop() {
+        if !is_dir {
+            return Err(Errno::NOTDIR).at("resolve", path);
+        }
+        if part == b".." {
+            here = path::split(&here).0.to_vec();
+            continue;
+        }
+        let next = path::join(&here, &part);
+        let found = metadata(&next).map_err(|error| error.with_path(path))?;
+        if found.file_type == FileType::Symlink {
+            links += 1;
+            if links > MAX_SYMLINKS {
+                return Err(Errno::LOOP).at("resolve", path);
+            }
+            let target = readlink(&next)?;
+            if target.first() == Some(&b'/') {
+                here.clear();
+            }
+            pending.extend(path::components(&target).rev().map(<[u8]>::to_vec));
+        } else {
+            here = next;
+            is_dir = found.is_dir();
+        }
+    }
+    if must_be_dir && !is_dir {
+        return Err(Errno::NOTDIR).at("resolve", path);
+    }
+    Ok(here)
 }

@@ -67,7 +67,7 @@ pub(super) fn followed(rootfs: &Rootfs, path: &[u8]) -> Result<Option<Metadata>>
 pub(super) fn lookup(rootfs: &Rootfs, path: &[u8], follow: bool) -> Result<Option<Metadata>> {
     match rootfs.metadata(path, follow) {
         Ok(metadata) => Ok(Some(metadata)),
-        Err(error) if error.errno() == Some(Errno::NOENT) => Ok(None),
+        Err(error) if error.errno() == Errno::NOENT => Ok(None),
         Err(error) => Err(error),
     }
 }

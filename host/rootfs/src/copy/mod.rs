@@ -10,7 +10,7 @@ mod source;
 mod tree;
 
 pub use host_dir::HostDir;
-pub use source::Source;
+pub use source::{Content, Source, Xattrs};
 
 use crate::changes::ChangeSet;
 use crate::error::Result;
@@ -88,7 +88,11 @@ pub fn copy(
     let contents = metadata.is_dir() && !options.keep_directory;
     let below = match existing {
         Some(existing) => {
-            if metadata.is_dir() { options.keep_directory } else { existing.is_dir() }
+            if metadata.is_dir() {
+                options.keep_directory
+            } else {
+                existing.is_dir()
+            }
         }
         None => false,
     };
