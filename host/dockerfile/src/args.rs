@@ -24,10 +24,18 @@ pub const PROXY_ARGS: [&str; 10] = [
     "all_proxy",
 ];
 
+/// Most bytes of variables at one point of a build: far more than a process can be started with,
+/// and few enough that a file whose variables repeat each other stays harmless.
+pub const MAX_ENVIRONMENT: usize = 8 << 20;
+
+pub(crate) fn too_large() -> String {
+    format!("the variables take more than {MAX_ENVIRONMENT} bytes")
+}
+
 /// The arguments that hold outside stages, in `FROM`, and in a stage that declares them again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GlobalArgs {
-    values: Vec<(String, String)>,
+    values: BTreeMap<String, String>,
     declared: BTreeSet<String>,
 }
 
@@ -68,9 +76,10 @@ impl GlobalArgs {
     /// Adds the `ARG` instructions before the first `FROM`.
     ///
     /// # Errors
-    /// A default value that cannot be expanded.
+    /// A default value that cannot be expanded; values beyond [`MAX_ENVIRONMENT`] in all.
     pub fn declare(&mut self, file: &Dockerfile, build_args: &BuildArgs) -> Result<(), Diagnostic> {
         let lexer = Lexer::new(file.escape);
+        let mut total = 0;
         for instruction in &file.meta_args {
             let Kind::Arg(pairs) = &instruction.kind else { continue };
             for pair in pairs {
@@ -84,7 +93,11 @@ impl GlobalArgs {
                     (None, None) => None,
                 };
                 if let Some(value) = value {
-                    self.set(&pair.key, value);
+                    total += value.len();
+                    self.values.insert(pair.key.clone(), value);
+                }
+                if total > MAX_ENVIRONMENT {
+                    return Err(instruction.error(too_large()));
                 }
                 self.declared.insert(pair.key.clone());
             }
@@ -94,7 +107,7 @@ impl GlobalArgs {
 
     /// The value of an argument.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.values.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.values.get(name).map(String::as_str)
     }
 
     /// The lookup that `FROM` expands with.
@@ -104,7 +117,7 @@ impl GlobalArgs {
 
     /// The names that have a value.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.values.iter().map(|(name, _)| name.as_str())
+        self.values.keys().map(String::as_str)
     }
 
     /// Whether `name` has a value or is declared without one.
@@ -115,13 +128,6 @@ impl GlobalArgs {
     /// The names that have a value or are declared without one.
     pub fn known_names(&self) -> BTreeSet<&str> {
         self.names().chain(self.declared.iter().map(String::as_str)).collect()
-    }
-
-    fn set(&mut self, name: &str, value: String) {
-        match self.values.iter_mut().find(|(key, _)| key == name) {
-            Some((_, old)) => *old = value,
-            None => self.values.push((name.to_owned(), value)),
-        }
     }
 }
 

@@ -3,6 +3,9 @@
 /// Edits above which a word counts as another word rather than as a misspelling.
 const MAX_DISTANCE: usize = 2;
 
+/// Options beyond these are not looked at: a file may define thousands of names, and misspell them.
+const MAX_OPTIONS: usize = 1000;
+
 /// Words longer than this get no suggestion: the comparison costs the product of the lengths.
 const MAX_WORD: usize = 128;
 
@@ -12,7 +15,7 @@ const MAX_WORD: usize = 128;
 pub fn nearest<'a>(value: &str, options: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let mut found = None;
     let mut best = (MAX_DISTANCE + 1, 0);
-    for option in options {
+    for option in options.into_iter().take(MAX_OPTIONS) {
         if option == value {
             return None;
         }

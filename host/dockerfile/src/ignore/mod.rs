@@ -99,7 +99,8 @@ fn may_match_below(pattern: &str, dirs: &[&str]) -> bool {
     let mut parts = pattern.split('/');
     for dir in dirs {
         match parts.next() {
-            Some(part) if part.contains("**") => return true,
+            // These can match across slashes.
+            Some(part) if part.contains("**") || part.contains('[') => return true,
             Some(part) if glob::match_path(part, dir).unwrap_or(true) => {}
             // It matches elsewhere, or it matched `dir` already.
             _ => return false,

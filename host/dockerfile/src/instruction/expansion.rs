@@ -7,7 +7,7 @@ use super::mount;
 use super::{ArgPair, Instruction, Kind, Pair, Paths};
 use crate::Diagnostic;
 use crate::diagnostic::Cause;
-use crate::expand::{ExpandError, Expanded, Lexer, Lookup};
+use crate::expand::{ExpandError, Expanded, Lexer, Lookup, MAX_EXPANDED};
 
 /// A text whose variables are to be replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,8 @@ impl Instruction {
     /// read here.
     ///
     /// # Errors
-    /// A word that cannot be expanded, a mount that cannot be read.
+    /// A word that cannot be expanded, a mount that cannot be read, results beyond
+    /// [`MAX_EXPANDED`] in all.
     pub fn expand(&self, escape: char, lookup: &Lookup<'_>) -> Result<Instruction, Diagnostic> {
         self.expand_with(&mut |word| word.expand(escape, lookup))
     }
@@ -54,7 +55,13 @@ impl Instruction {
     /// Those of [`Instruction::expand`].
     pub fn expand_with(&self, expander: &mut Expander<'_>) -> Result<Instruction, Diagnostic> {
         let mut expanded = self.clone();
-        match expanded.kind.expand(expander) {
+        let mut total = 0;
+        let mut within_limit = |word: Word<'_>| {
+            let found = expander(word)?;
+            total += found.text.len();
+            if total > MAX_EXPANDED { Err(ExpandError::Size) } else { Ok(found) }
+        };
+        match expanded.kind.expand(&mut within_limit) {
             Ok(()) => Ok(expanded),
             Err(cause) => Err(self.place(cause)),
         }

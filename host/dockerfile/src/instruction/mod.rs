@@ -18,7 +18,7 @@ pub use expansion::Word;
 pub use healthcheck::{Healthcheck, Test};
 pub use mount::{Mount, MountType, Sharing};
 pub use run::{Device, Network, Run, Script, Security};
-pub use stage::{Dockerfile, Stage, parse_dockerfile, parse_trigger, stages};
+pub use stage::{Dockerfile, MAX_STAGES, Stage, parse_dockerfile, parse_trigger, stages};
 
 use crate::diagnostic::Cause;
 use crate::parse::{Heredoc, Node};

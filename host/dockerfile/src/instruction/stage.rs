@@ -4,6 +4,9 @@ use super::{ArgPair, Instruction, Kind};
 use crate::Diagnostic;
 use crate::parse::{self, Ast};
 
+/// Most stages of a file: each may inherit from the one before, and all they hold adds up.
+pub const MAX_STAGES: usize = 1000;
+
 /// A whole Dockerfile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dockerfile {
@@ -60,12 +63,15 @@ pub fn parse_dockerfile(source: &str) -> Result<Dockerfile, Diagnostic> {
 ///
 /// # Errors
 /// Those of [`Instruction::from_node`]; an instruction other than `ARG` before the first `FROM`;
-/// no `FROM` at all.
+/// no `FROM` at all; more than [`MAX_STAGES`].
 pub fn stages(ast: &Ast) -> Result<Dockerfile, Diagnostic> {
     let mut file = Dockerfile { escape: ast.escape, meta_args: Vec::new(), stages: Vec::new() };
     for node in &ast.nodes {
         let instruction = Instruction::from_node(node)?;
         if let Kind::From(from) = &instruction.kind {
+            if file.stages.len() == MAX_STAGES {
+                return Err(instruction.error(format!("more than {MAX_STAGES} stages")));
+            }
             let name = from.name.as_ref().map(|name| name.to_lowercase());
             file.stages.push(Stage {
                 base: from.base.clone(),

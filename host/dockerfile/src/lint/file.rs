@@ -1,5 +1,7 @@
 //! Rules that need no more than the file itself.
 
+use std::collections::BTreeSet;
+
 use super::linter::Linter;
 use super::rules;
 use crate::Diagnostic;
@@ -72,7 +74,7 @@ fn description(what: &str, names: &[String], node: &Node, linter: &mut Linter) {
 const RESERVED: [&str; 2] = ["context", "scratch"];
 
 pub(super) fn stage_names(file: &Dockerfile, linter: &mut Linter) {
-    let mut seen: Vec<&str> = Vec::new();
+    let mut seen = BTreeSet::new();
     for stage in &file.stages {
         let Some(name) = stage.name.as_deref() else { continue };
         if RESERVED.contains(&name) {
@@ -82,12 +84,11 @@ pub(super) fn stage_names(file: &Dockerfile, linter: &mut Linter) {
             );
             linter.at(&rules::RESERVED_STAGE_NAME, &stage.from, detail);
         }
-        if seen.contains(&name) {
+        if !seen.insert(name) {
             let detail =
                 format!("Duplicate stage name {}, stage names should be unique", quote(name));
             linter.at(&rules::DUPLICATE_STAGE_NAME, &stage.from, detail);
         }
-        seen.push(name);
     }
 }
 

@@ -1,9 +1,10 @@
 //! Rules that follow the build: stage by stage, with the variables as they are at each point.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use super::linter::Linter;
-use super::state::State;
+use super::state::{State, TooLarge};
 use super::{BaseImage, Options, Scope, rules};
 use crate::args::{self, GlobalArgs};
 use crate::expand::{Expanded, Lexer};
@@ -44,7 +45,7 @@ pub(super) fn check(
     }
     linter.leave();
     let wanted = wanted(file, &opened, options)?;
-    let mut states: Vec<State> = Vec::new();
+    let mut states: Vec<Rc<State>> = Vec::new();
     let images: Vec<_> = opened
         .iter()
         .zip(&wanted)
@@ -52,7 +53,7 @@ pub(super) fn check(
         .collect();
     for ((opened, image), is_wanted) in opened.iter().zip(&images).zip(&wanted) {
         let mut state = match opened.base {
-            Base::Stage(index) => states[index].next(),
+            Base::Stage(index) => State::after(&states[index]),
             Base::Scratch => State::over(Some(&BaseImage::default())),
             Base::Image(_) => State::over(image.as_ref()),
         };
@@ -60,7 +61,7 @@ pub(super) fn check(
             let mut walk = Walk { escape: file.escape, globals, options, linter: &mut *linter };
             walk.stage(opened.stage, &mut state)?;
         }
-        states.push(state);
+        states.push(Rc::new(state));
     }
     Ok(())
 }
@@ -247,7 +248,7 @@ struct Walk<'a, 'o> {
 
 impl Walk<'_, '_> {
     fn stage(&mut self, stage: &Stage, state: &mut State) -> Result<(), Diagnostic> {
-        for trigger in std::mem::take(&mut state.onbuild) {
+        for trigger in std::mem::take(&mut state.triggers) {
             let place = |mut error: Diagnostic| {
                 (error.span, error.lines) = (stage.from.span, stage.from.lines);
                 error
@@ -278,7 +279,7 @@ impl Walk<'_, '_> {
             self.undefined(at, unmatched, state);
         }
         match &expanded.kind {
-            Kind::Env(pairs) => self.env(at, pairs, state),
+            Kind::Env(pairs) => self.env(at, pairs, state)?,
             Kind::Label(pairs) => self.legacy(at, pairs),
             Kind::Workdir(path) => {
                 if !state.has_workdir && !path.starts_with('/') {
@@ -293,15 +294,15 @@ impl Walk<'_, '_> {
             Kind::Shell(_) => state.has_shell = true,
             Kind::Onbuild(trigger) => state.onbuild.push(trigger.clone()),
             Kind::Cmd(command) => {
-                self.once(at, state.last.cmd.replace(Box::new(at.clone())));
+                self.once(at, state.cmd.replace(Box::new(at.clone())));
                 self.json(at, command, state);
             }
             Kind::Entrypoint(command) => {
-                self.once(at, state.last.entrypoint.replace(Box::new(at.clone())));
+                self.once(at, state.entrypoint.replace(Box::new(at.clone())));
                 self.json(at, command, state);
             }
             Kind::Healthcheck(_) => {
-                self.once(at, state.last.healthcheck.replace(Box::new(at.clone())));
+                self.once(at, state.healthcheck.replace(Box::new(at.clone())));
             }
             Kind::Expose(ports) => self.expose(at, ports)?,
             Kind::Add(add) => self.ignored(at, "Add", &add.paths.sources),
@@ -328,19 +329,27 @@ impl Walk<'_, '_> {
                 .map_err(|error| at.place(error.into()))?;
             self.undefined(at, resolved.expanded.unmatched, state);
             if let Some(value) = resolved.value {
-                state.set(&pair.key, value);
+                state.set(&pair.key, value).map_err(|TooLarge| at.error(args::too_large()))?;
             }
             state.declare(&pair.key);
         }
         Ok(())
     }
 
-    fn env(&mut self, at: &Instruction, pairs: &[Pair], state: &mut State) {
+    fn env(
+        &mut self,
+        at: &Instruction,
+        pairs: &[Pair],
+        state: &mut State,
+    ) -> Result<(), Diagnostic> {
         for pair in pairs {
             self.legacy(at, std::slice::from_ref(pair));
             self.secret(at, "ENV", &pair.key);
-            state.set(&pair.key, pair.value.clone());
+            state
+                .set(&pair.key, pair.value.clone())
+                .map_err(|TooLarge| at.error(args::too_large()))?;
         }
+        Ok(())
     }
 
     fn undefined(&mut self, at: &Instruction, names: BTreeSet<String>, state: &State) {

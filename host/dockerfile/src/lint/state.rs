@@ -1,82 +1,92 @@
 //! What is known at a point of a stage: variables, arguments, what was set before.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use crate::args::MAX_ENVIRONMENT;
 use crate::instruction::Instruction;
 
 /// What `PATH` is where the image sets none.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// The state of a stage; a stage based on it starts with a copy.
-#[derive(Debug, Clone, Default)]
+/// The state of a stage, over that of the stage it is based on.
+#[derive(Debug, Default)]
 pub(super) struct State {
-    env: Vec<(String, String)>,
+    /// The finished stage below; shared, since a thousand stages may be based on each other.
+    base: Option<Rc<State>>,
+    env: BTreeMap<String, String>,
     /// Names that ARG declared, with or without value.
-    args: Vec<String>,
+    args: BTreeSet<String>,
+    /// Bytes of all values ever set, here and below.
+    size: usize,
     /// The base image is not known: a variable may come from there.
     pub(super) is_open: bool,
     pub(super) has_shell: bool,
     pub(super) has_workdir: bool,
+    /// Triggers to run at the start of this stage.
+    pub(super) triggers: Vec<String>,
     /// Triggers for stages based on this one.
     pub(super) onbuild: Vec<String>,
     /// The last instruction of each kind that counts once in a stage.
-    pub(super) last: Last,
-}
-
-/// The last instruction of each kind that counts once in a stage.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Last {
     pub(super) cmd: Option<Box<Instruction>>,
     pub(super) entrypoint: Option<Box<Instruction>>,
     pub(super) healthcheck: Option<Box<Instruction>>,
 }
+
+/// The variables have become too many.
+#[derive(Debug)]
+pub(super) struct TooLarge;
 
 impl State {
     /// The state over an image; none stands for an image that is not known.
     pub(super) fn over(image: Option<&super::BaseImage>) -> Self {
         let mut state = State { is_open: image.is_none(), ..State::default() };
         if let Some(image) = image {
-            for (name, value) in &image.env {
-                state.set(name, value.clone());
-            }
+            state.env.extend(image.env.iter().cloned());
             state.has_shell = image.has_shell;
-            state.onbuild.clone_from(&image.onbuild);
+            state.triggers.clone_from(&image.onbuild);
         }
-        state.set_default_path();
+        state.env.entry("PATH".to_owned()).or_insert_with(|| DEFAULT_PATH.to_owned());
         state
     }
 
-    /// The state at the start of a stage based on this one.
-    pub(super) fn next(&self) -> Self {
-        let mut state = State { last: Last::default(), ..self.clone() };
-        state.set_default_path();
-        state
+    /// The state at the start of a stage based on a finished one.
+    pub(super) fn after(base: &Rc<State>) -> Self {
+        State {
+            base: Some(Rc::clone(base)),
+            size: base.size,
+            is_open: base.is_open,
+            has_shell: base.has_shell,
+            has_workdir: base.has_workdir,
+            triggers: base.onbuild.clone(),
+            ..State::default()
+        }
     }
 
     pub(super) fn get(&self, name: &str) -> Option<String> {
-        self.env.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
+        self.levels().find_map(|state| state.env.get(name).cloned())
     }
 
-    pub(super) fn set(&mut self, name: &str, value: String) {
-        match self.env.iter_mut().find(|(key, _)| key == name) {
-            Some((_, old)) => *old = value,
-            None => self.env.push((name.to_owned(), value)),
-        }
+    pub(super) fn set(&mut self, name: &str, value: String) -> Result<(), TooLarge> {
+        self.size += value.len();
+        self.env.insert(name.to_owned(), value);
+        if self.size > MAX_ENVIRONMENT { Err(TooLarge) } else { Ok(()) }
     }
 
     pub(super) fn declare(&mut self, name: &str) {
-        self.args.push(name.to_owned());
+        self.args.insert(name.to_owned());
     }
 
     pub(super) fn is_declared(&self, name: &str) -> bool {
-        self.args.iter().any(|arg| arg == name)
+        self.levels().any(|state| state.args.contains(name))
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.env.iter().map(|(name, _)| name.as_str())
+        self.levels().flat_map(|state| state.env.keys().map(String::as_str))
     }
 
-    fn set_default_path(&mut self) {
-        if self.get("PATH").is_none() {
-            self.set("PATH", DEFAULT_PATH.to_owned());
-        }
+    /// This stage and those below it.
+    fn levels(&self) -> impl Iterator<Item = &State> {
+        std::iter::successors(Some(self), |state| state.base.as_deref())
     }
 }
