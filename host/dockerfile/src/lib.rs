@@ -4,7 +4,7 @@
 //! The reference is BuildKit's Dockerfile frontend 1.26.
 //!
 //! A Dockerfile goes through these modules, in this order:
-//! 1. [`parse`] splits the text into nodes: directives, continuations, flags, heredocs.
+//! 1. [`mod@parse`] splits the text into nodes: directives, continuations, flags, heredocs.
 //! 2. [`instruction`] turns each node into a typed [`Instruction`] and groups them by stage.
 //! 3. [`args`] and [`expand`] replace variables, stage by stage, as the builder goes.
 //! 4. [`lint`] runs the checks over the result.

@@ -6,6 +6,7 @@
 
 mod config;
 mod file;
+mod from;
 mod linter;
 mod rules;
 mod stage;
