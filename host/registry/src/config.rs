@@ -39,8 +39,10 @@ pub struct Config {
     pub retry: RetryPolicy,
     /// Patience with silence.
     pub timeouts: Timeouts,
-    /// Size of an upload's chunk in bytes; a larger blob is sent in chunks, so that a broken
-    /// connection costs at most one. 0: never in chunks.
+    /// Largest blob, in bytes, that is first tried in one piece, which is the fastest way. If that
+    /// breaks, the upload goes on in chunks, from where the registry can.
+    pub whole_limit: u64,
+    /// Size of an upload's chunk in bytes: what a broken connection costs at most. 0: no chunks.
     pub chunk_size: u64,
     /// How many blobs move at the same time in [`pull_blobs`](crate::Registry::pull_blobs).
     pub parallel: usize,
@@ -62,6 +64,7 @@ impl Default for Config {
             user_agent: concat!("kiln/", env!("CARGO_PKG_VERSION")).to_owned(),
             retry: RetryPolicy::default(),
             timeouts: Timeouts::default(),
+            whole_limit: 4 << 30,
             chunk_size: 64 << 20,
             parallel: 4,
             cancel: Arc::default(),
@@ -95,6 +98,7 @@ impl fmt::Debug for Config {
             .field("mirror_fallback", &self.mirror_fallback)
             .field("retry", &self.retry)
             .field("timeouts", &self.timeouts)
+            .field("whole_limit", &self.whole_limit)
             .field("chunk_size", &self.chunk_size)
             .field("parallel", &self.parallel)
             .finish_non_exhaustive()

@@ -80,7 +80,7 @@ impl Session {
                 Mount::Refused => {}
             }
         }
-        let mut upload = Upload::new(self, &access, descriptor, Arc::new(file), progress);
+        let upload = Upload::new(self, &access, descriptor, Arc::new(file), progress);
         upload.run(location).await?;
         Ok(PushedBlob::Uploaded)
     }

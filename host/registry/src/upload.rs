@@ -1,5 +1,5 @@
-//! Upload sessions (OCI distribution spec, "Pushing blobs"): whole in one PUT, or in chunks that a
-//! broken connection costs at most one of.
+//! Upload sessions (OCI distribution spec, "Pushing blobs"): whole in one PUT, which is the fastest
+//! way; in chunks after that has failed, and for the largest blobs.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -63,8 +63,6 @@ pub(crate) struct Upload<'a> {
     descriptor: &'a Descriptor,
     file: Arc<File>,
     progress: Option<&'a Progress>,
-    /// Failures since the last byte that the registry kept.
-    tries: u32,
 }
 
 impl<'a> Upload<'a> {
@@ -75,33 +73,49 @@ impl<'a> Upload<'a> {
         file: Arc<File>,
         progress: Option<&'a Progress>,
     ) -> Self {
-        Self { session, access, descriptor, file, progress, tries: 0 }
+        Self { session, access, descriptor, file, progress }
     }
 
     /// Sends the blob, into the session at `location` or a new one.
-    pub(crate) async fn run(&mut self, mut location: Option<Location>) -> Result<()> {
-        let chunk_size = self.session.http.config().chunk_size;
-        let mut in_chunks = chunk_size > 0 && self.descriptor.size > chunk_size;
+    pub(crate) async fn run(&self, location: Option<Location>) -> Result<()> {
+        let config = self.session.http.config();
+        let (size, chunk_size) = (self.descriptor.size, config.chunk_size);
+        let mut chunks_allowed = chunk_size > 0 && size > chunk_size;
+        let mut in_chunks = chunks_allowed && size > config.whole_limit;
+        let mut resume = location.map(|location| (location, 0));
+        let wire = &self.session.http.wire;
+        let mut tries = 0;
         loop {
-            let opened = match location.take() {
-                Some(opened) => opened,
-                None => self.open().await?,
+            let (mut location, offset) = match resume.take() {
+                Some(resume) => resume,
+                None => (self.open().await?, 0),
             };
             let sent = match in_chunks {
-                true => self.chunks(opened, chunk_size).await,
-                false => self.whole(opened).await,
+                true => self.chunks(location.clone(), offset).await,
+                false => self.whole(location.clone()).await,
             };
             let Err(failure) = sent else { return Ok(()) };
             if in_chunks && refuses_chunks(&failure) {
-                in_chunks = false;
+                (in_chunks, chunks_allowed) = (false, false);
                 continue;
             }
-            if !self.pause(&failure).await {
-                return Err(failure.after(self.tries + 1));
+            if !in_chunks && chunks_allowed && status(&failure) == Some(413) {
+                in_chunks = true;
+                continue;
             }
+            if !wire.pause(tries, &failure).await {
+                return Err(failure.after(tries + 1));
+            }
+            tries += 1;
             // The answer may be all that was lost.
             if self.session.has_blob(self.access, self.descriptor).await? {
                 return Ok(());
+            }
+            if !in_chunks && chunks_allowed {
+                in_chunks = true;
+                // A registry that has lost the session starts again from nothing.
+                let held = self.position(&mut location).await.ok();
+                resume = held.map(|held| (location, held));
             }
         }
     }
@@ -120,10 +134,11 @@ impl<'a> Upload<'a> {
     }
 
     /// Sends chunks, from where the registry says it is, and closes the session.
-    async fn chunks(&mut self, mut location: Location, chunk_size: u64) -> Result<(), Failure> {
+    async fn chunks(&self, mut location: Location, mut offset: u64) -> Result<(), Failure> {
+        // Failures since the last chunk that the registry took.
+        let mut tries = 0;
         let size = self.descriptor.size;
-        let chunk_size = chunk_size.max(location.min_chunk);
-        let mut offset = 0;
+        let chunk_size = self.session.http.config().chunk_size.max(location.min_chunk);
         while offset < size {
             let length = chunk_size.min(size - offset);
             let request = self.patch(&location, offset, length)?;
@@ -131,15 +146,16 @@ impl<'a> Upload<'a> {
                 Ok(response) => {
                     location.moved(self.access, &response)?;
                     offset += length;
-                    self.tries = 0;
+                    tries = 0;
                 }
                 Err(failure) if offset == 0 && refuses_chunks(&failure) => return Err(failure),
                 Err(failure) => {
                     let out_of_step = status(&failure) == Some(416);
                     let wait = if out_of_step { Failure::passing(failure.error) } else { failure };
-                    if !self.pause(&wait).await {
+                    if !self.session.http.wire.pause(tries, &wait).await {
                         return Err(wait);
                     }
+                    tries += 1;
                     match self.position(&mut location).await {
                         Ok(position) => offset = position,
                         // The session is lost: the caller opens another.
@@ -188,13 +204,6 @@ impl<'a> Upload<'a> {
             sent: Arc::default(),
             progress: self.progress.cloned(),
         }
-    }
-
-    /// Waits before the next try. False: there is to be none.
-    async fn pause(&mut self, failure: &Failure) -> bool {
-        let again = self.session.http.wire.pause(self.tries, failure).await;
-        self.tries += u32::from(again);
-        again
     }
 }
 

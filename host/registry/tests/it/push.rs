@@ -10,6 +10,11 @@ use crate::support::*;
 
 /// Many chunks from little content.
 fn chunked() -> Config {
+    Config { whole_limit: 100_000, ..small_chunks() }
+}
+
+/// As usual, but that even small blobs are larger than a chunk.
+fn small_chunks() -> Config {
     Config { chunk_size: 100_000, ..config() }
 }
 
@@ -153,6 +158,35 @@ fn a_broken_piece_is_sent_again() {
     client.push_blob(&reference, &blob, &store, &[], None).unwrap();
     assert!(arrived(&server, "a", &blob).is_some());
     assert_eq!(server.count("PUT", "/uploads/"), before + 1);
+}
+
+#[test]
+fn a_broken_piece_is_continued_in_chunks() {
+    let server = Server::start();
+    let (_dir, store) = store();
+    let content = noise(800_000);
+    let blob = stored(&store, &content);
+    server.fault("PUT", "/uploads/", Fault::CutUpload(500_001));
+    let client = client(small_chunks());
+    let reference = reference(&server.host, "a");
+    client.push_blob(&reference, &blob, &store, &[], None).unwrap();
+    assert_eq!(arrived(&server, "a", &blob).unwrap(), content);
+    assert_eq!((server.count("POST", ""), server.count("PATCH", "")), (1, 3));
+    let bytes: usize = server.state().seen.iter().map(|r| r.body.len()).sum();
+    assert_eq!(bytes, content.len());
+}
+
+#[test]
+fn what_is_too_large_for_one_request_goes_in_chunks() {
+    let server = Server::start();
+    let (_dir, store) = store();
+    let content = noise(250_000);
+    let blob = stored(&store, &content);
+    server.fault("PUT", "/uploads/", Fault::Reply(Reply::error(413, "")));
+    let reference = reference(&server.host, "a");
+    client(small_chunks()).push_blob(&reference, &blob, &store, &[], None).unwrap();
+    assert_eq!(arrived(&server, "a", &blob).unwrap(), content);
+    assert_eq!(server.count("PATCH", ""), 3);
 }
 
 #[test]

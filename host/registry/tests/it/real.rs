@@ -66,6 +66,11 @@ fn plain(_: &Path) -> Option<String> {
     Some("http: {addr: \"HOST\", secret: x}\n".to_owned())
 }
 
+/// Chunks even for small blobs.
+fn chunked(config: Config) -> Config {
+    Config { chunk_size: 100_000, whole_limit: 100_000, ..config }
+}
+
 /// Pushes an image of two layers, one of them in chunks, and pulls it again.
 fn round_trip(client: &Registry, host: &str) {
     let (_from, from) = store();
@@ -122,7 +127,7 @@ fn round_trip(client: &Registry, host: &str) {
 #[test]
 fn without_authentication() {
     let Some(real) = start(plain) else { return };
-    round_trip(&client(Config { chunk_size: 100_000, ..config() }), &real.host);
+    round_trip(&client(chunked(config())), &real.host);
 }
 
 #[test]
@@ -144,7 +149,7 @@ fn with_passwords() {
             r#"{{"auths":{{"{}":{{"username":"joe","password":"{password}"}}}}}}"#,
             real.host
         );
-        Config { chunk_size: 100_000, ..config_with_auth(&json) }
+        chunked(config_with_auth(&json))
     };
     round_trip(&client(login("geheim")), &real.host);
     let image = reference(&real.host, "team/app:v1");
@@ -218,8 +223,7 @@ fn with_a_certificate_of_its_own_authority() {
     let Some(real) = start(tls) else { return };
     let with = |options: RegistryOptions| Config {
         registries: [(real.host.clone(), options)].into(),
-        chunk_size: 100_000,
-        ..config()
+        ..chunked(config())
     };
     let ca = real.dir.path().join("ca.pem");
     let trusting = RegistryOptions { ca_files: vec![ca.clone()], ..RegistryOptions::default() };
@@ -303,4 +307,53 @@ fn through_a_proxy() {
     // Never for loopback.
     assert_eq!(resolve(&real.host).kind(), ErrorKind::NotFound);
     assert_eq!(*lines.lock().unwrap(), ["GET http://r.example/v2/a/manifests/v1 HTTP/1.1\r\n"]);
+}
+
+/// Lets so many bytes through from the client, then drops the connection; the next ones pass.
+fn breaking_relay(to: String, after: u64) -> String {
+    use std::io::Read as _;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        let broken = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        for client in listener.incoming().flatten() {
+            let server = std::net::TcpStream::connect(&to).unwrap();
+            let (mut from, mut back) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            let (mut there, mut here) = (server, client);
+            let broken = broken.clone();
+            std::thread::spawn(move || {
+                let limit =
+                    if broken.load(std::sync::atomic::Ordering::SeqCst) { u64::MAX } else { after };
+                let copied = std::io::copy(&mut (&mut from).take(limit), &mut there);
+                if copied.is_ok_and(|copied| copied == limit) {
+                    broken.store(true, std::sync::atomic::Ordering::SeqCst);
+                }
+                // Either side may be gone already.
+                let _ = from.shutdown(std::net::Shutdown::Both);
+                let _ = there.shutdown(std::net::Shutdown::Both);
+            });
+            std::thread::spawn(move || std::io::copy(&mut back, &mut here));
+        }
+    });
+    address
+}
+
+#[test]
+fn a_broken_upload_is_repeated() {
+    let Some(real) = start(plain) else { return };
+    let relay = breaking_relay(real.host.clone(), 3_000_000);
+    let (_from, from) = store();
+    let content = noise(8_000_000);
+    from.put(&content).unwrap();
+    let blob = layer(&content);
+    let (progress, told) = progress();
+    let client = client(Config { chunk_size: 1_000_000, ..config() });
+    let image = reference(&relay, "a:v1");
+    client.push_blob(&image, &blob, &from, &[], Some(&progress)).unwrap();
+    assert!(client.blob_exists(&image, &blob).unwrap());
+    // Docker's registry 2.8 does not say what it has kept of a request that broke, so the upload
+    // begins again, in chunks.
+    let told = told.lock().unwrap();
+    assert!(told.windows(2).any(|pair| pair[1] < pair[0]), "the upload never broke");
+    assert_eq!(told.last(), Some(&8_000_000));
 }
