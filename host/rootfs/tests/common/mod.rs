@@ -1,5 +1,7 @@
 //! Runs a test's body as we are and, when we are root, a second time as an unprivileged user.
 
+pub(crate) mod image;
+
 use std::path::Path;
 use std::process::Command;
 
