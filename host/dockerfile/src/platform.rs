@@ -1,6 +1,7 @@
 //! Platforms: `linux/amd64`, `linux/arm/v7`, normalised as containerd does.
 
 use std::fmt;
+use std::str::FromStr;
 
 use crate::quote::quote;
 
@@ -190,6 +191,14 @@ impl Platform {
         if self.architecture == "arm" && self.variant == "v7" {
             self.variant.clear();
         }
+    }
+}
+
+impl FromStr for Platform {
+    type Err = PlatformError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Platform::parse(text)
     }
 }
 

@@ -186,6 +186,47 @@ fn only_what_the_target_needs_is_checked() {
     assert_eq!(error.to_string(), "target stage \"cc\" could not be found (did you mean c?)");
 }
 
+/// The text of the fenced block of that language in a part of a page.
+fn block<'a>(page: &'a str, part: &str, language: &str) -> Option<&'a str> {
+    let (_, after) = page.split_once(&format!("\n## {part}\n"))?;
+    let part = after.split("\n## ").next()?;
+    let (_, after) = part.split_once(&format!("```{language}\n"))?;
+    after.split("```").next()
+}
+
+#[test]
+fn every_rule_has_a_page_whose_examples_are_true() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/rules");
+    for rule in RULES {
+        let page = shared::read(&std::path::Path::new(root).join(rule.name).with_extension("md"));
+        assert!(page.starts_with(&format!("# {}\n", rule.name)));
+        for (part, is_bad) in [("Bad", true), ("Good", false)] {
+            let example =
+                block(&page, part, "dockerfile").unwrap_or_else(|| panic!("{part}: {page}"));
+            let ignore = block(&page, part, "dockerignore")
+                .map(|text| PatternMatcher::new(&read_ignore_file(text)).unwrap());
+            let report = lint(
+                example,
+                &Options {
+                    scope: Scope::All,
+                    build_args: &BuildArgs::new(),
+                    build_platform: platform(),
+                    target_platform: platform(),
+                    ignore: ignore.as_ref(),
+                    base_image: &|name, _| {
+                        let arm = Platform::new("linux", "arm64", "");
+                        let is_arm = name.ends_with("arm64-only");
+                        Some(BaseImage { platform: is_arm.then_some(arm), ..with_path() })
+                    },
+                },
+            );
+            let names: Vec<_> = report.warnings.iter().map(|warning| warning.rule.name).collect();
+            assert_eq!(names.contains(&rule.name), is_bad, "{} {part}: {names:?}", rule.name);
+            assert!(is_bad || names.is_empty(), "{} {part}: {names:?}", rule.name);
+        }
+    }
+}
+
 #[test]
 fn every_rule_has_a_name_of_its_own() {
     let mut names: Vec<_> = RULES.iter().map(|rule| rule.name).collect();

@@ -68,14 +68,6 @@ impl Node {
     pub fn keyword(&self) -> String {
         self.name.to_lowercase()
     }
-
-    /// The arguments as one list; an `ONBUILD` gives the name and arguments of what is inside.
-    pub fn flat_args(&self) -> Vec<String> {
-        match &self.onbuild {
-            Some(inner) => std::iter::once(inner.name.clone()).chain(inner.flat_args()).collect(),
-            None => self.args.values.clone(),
-        }
-    }
 }
 
 /// The arguments of a node.
