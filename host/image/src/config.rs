@@ -108,7 +108,8 @@ impl ImageConfig {
     /// The bytes as BuildKit writes them: compact, the outer keys sorted, the inner in the order
     /// of Go's structs, empty values left out, Go's escapes.
     ///
-    /// One difference: an image without layers has `"diff_ids":[]`, as the spec asks, not `null`.
+    /// Two differences, both as the spec asks: an image without layers has `"diff_ids":[]`, and one
+    /// without steps has no `history`, where BuildKit writes `null`.
     pub fn to_bytes(&self) -> Vec<u8> {
         // BuildKit patches rootfs and history into a map, and Go sorts maps.
         let document = serde_json::to_value(self).expect("keys are strings and values plain");

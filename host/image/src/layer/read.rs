@@ -551,3 +551,6 @@ fn clamp(length: usize, limit: u64) -> usize {
 fn lossy(path: &[u8]) -> String {
     path[..path.len().min(400)].escape_ascii().to_string()
 }
+
+#[cfg(test)]
+mod tests;

@@ -291,3 +291,6 @@ fn pax_name(name: &[u8]) -> Vec<u8> {
 fn printable(entry: &Entry) -> String {
     entry.path[..entry.path.len().min(400)].escape_ascii().to_string()
 }
+
+#[cfg(test)]
+mod tests;

@@ -219,7 +219,11 @@ fn write_file(
         let path = path.to_owned();
         move |source| LayoutError::Io { action, path, source }
     };
-    if fs::metadata(dest).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+    let existing = fs::metadata(dest).ok();
+    if existing.as_ref().is_some_and(fs::Metadata::is_dir) {
+        return Err(failed("write", dest)(io::ErrorKind::IsADirectory.into()));
+    }
+    if existing.is_some_and(|metadata| !metadata.is_file()) {
         let file = OpenOptions::new().write(true).open(dest).map_err(failed("open", dest))?;
         let mut out = BufWriter::new(file);
         write(&mut out)?;

@@ -52,13 +52,25 @@ pub fn write_layout(
     Ok(())
 }
 
-/// Whether it is a layout, an empty directory, or not there yet.
+/// What a layout that another process is just creating may have before its marker.
+const BEGINNINGS: [&str; 2] = ["blobs", "ingest"];
+
+/// Whether it is a layout, the beginning of one, an empty directory, or not there yet.
 fn is_usable(dest: &Path) -> io::Result<bool> {
     if dest.join("oci-layout").is_file() {
         return Ok(true);
     }
     match fs::read_dir(dest) {
-        Ok(mut entries) => Ok(entries.next().is_none()),
+        Ok(entries) => {
+            for entry in entries {
+                let name = entry?.file_name();
+                if !BEGINNINGS.iter().any(|known| name == *known) {
+                    // The marker may have come meanwhile.
+                    return Ok(dest.join("oci-layout").is_file());
+                }
+            }
+            Ok(true)
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(false),
         Err(error) => Err(error),
