@@ -45,7 +45,7 @@ pub fn doctor(path: Option<&OsStr>) -> Vec<Check> {
         Ok(()) => {
             checks.push(required("namespaces: mount, pid, ipc, uts, cgroup", Ok(())));
             let with_network = availability::try_set_up(true);
-            let tried = Stage::ALL.iter().filter(|&&stage| stage != Stage::Loopback);
+            let tried = Stage::ALL.iter().filter(|stage| stage.is_tried());
             checks.extend(tried.map(|stage| required(stage.call(), Ok(()))));
             checks.push(Check {
                 what: "a network namespace with loopback (RUN --network=none)".into(),
@@ -55,11 +55,12 @@ pub fn doctor(path: Option<&OsStr>) -> Vec<Check> {
         }
         Err(refusal) => {
             // The stages before the refused one have worked; those behind it were not tried.
-            let refused = Stage::ALL.iter().position(|stage| stage.call() == refusal.call);
+            let tried: Vec<_> = Stage::ALL.iter().filter(|stage| stage.is_tried()).collect();
+            let refused = tried.iter().position(|stage| stage.call() == refusal.call);
             let namespaces = if refused.is_some() { Ok(()) } else { Err(refusal.clone()) };
             checks.push(required("namespaces: mount, pid, ipc, uts, cgroup", namespaces));
             if let Some(at) = refused {
-                let worked = Stage::ALL.iter().take(at);
+                let worked = tried.iter().take(at);
                 checks.extend(worked.map(|stage| required(stage.call(), Ok(()))));
                 checks.push(required(&refusal.call.clone(), Err(refusal)));
             }

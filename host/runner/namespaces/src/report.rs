@@ -39,6 +39,22 @@ pub(crate) struct Failure {
     pub(crate) errno: Errno,
 }
 
+impl Stage {
+    /// Whether a trial on an empty root goes through it; the others need a step.
+    pub(crate) const fn is_tried(self) -> bool {
+        !matches!(
+            self,
+            Self::EtcFiles
+                | Self::StepMount
+                | Self::Loopback
+                | Self::Fork
+                | Self::Stdio
+                | Self::WorkingDirectory
+                | Self::Descriptors
+        )
+    }
+}
+
 macro_rules! stages {
     ($($(#[doc = $doc:literal])* $name:ident = $call:literal,)*) => {
         /// A part of the set-up, in the order in which they are done.

@@ -1,0 +1,206 @@
+//! Kiln as an unprivileged user: the entry into a user namespace, and a step there.
+//!
+//! Started as root, this gives itself a user with ranges of ids (files mounted over /etc/passwd,
+//! /etc/subuid and /etc/subgid in a mount namespace of its own) and starts itself again as that user.
+//! What cannot be tried on this machine is said and passed over.
+#![expect(clippy::print_stdout, reason = "a test with a main of its own says what it does")]
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::process::{Command, ExitCode, Output};
+use std::sync::Mutex;
+
+use kiln_rootfs::Rootfs;
+use kiln_runner::{
+    Cancel, Credentials, ExitStatus, Limits, Network, OutputSink, Runner, Step, Stream,
+};
+use kiln_runner_namespaces::{Namespaces, doctor, reexec_in_user_namespace};
+
+const BUSYBOX: &str = "/bin/busybox";
+const USER: u32 = 54321;
+const FIRST_SUBORDINATE: u32 = 700_000;
+
+/// The exit code of the inner process when the kernel refuses user namespaces.
+const REFUSED: i32 = 77;
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args().collect();
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    match arguments[1..] {
+        // What cargo-nextest asks of every test program.
+        ["--list", .., "--ignored"] => {}
+        ["--list", ..] => println!("unprivileged: test"),
+        ["inside", directory] => return inside(Path::new(directory)),
+        ["refused", path] => return refused(path),
+        ["single"] => return single(),
+        _ => unprivileged(),
+    }
+    ExitCode::SUCCESS
+}
+
+/// As root: prepares, and starts the three inner processes.
+fn unprivileged() {
+    let tools = ["/usr/bin/newuidmap", "/usr/bin/setpriv", "/usr/bin/unshare", BUSYBOX];
+    if let Some(tool) = tools.iter().find(|tool| !Path::new(tool).exists()) {
+        return println!("skipped: no {tool}");
+    }
+    if !rustix::process::geteuid().is_root() {
+        return println!("skipped: not root");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::copy(std::env::current_exe().unwrap(), at("test")).unwrap();
+    std::fs::create_dir(at("work")).unwrap();
+    std::os::unix::fs::chown(at("work"), Some(USER), Some(USER)).unwrap();
+    let passwd = format!("root:x:0:0::/:/bin/sh\nkilntest:x:{USER}:{USER}::/:/bin/sh\n");
+    std::fs::write(at("passwd"), passwd).unwrap();
+    std::fs::write(at("empty"), "").unwrap();
+    std::fs::write(at("subid"), format!("kilntest:{FIRST_SUBORDINATE}:65536\n")).unwrap();
+
+    let output = as_user(directory.path(), "subid", &["inside", at("work").to_str().unwrap()]);
+    println!("{}", String::from_utf8_lossy(&output.stdout));
+    if output.status.code() == Some(REFUSED) {
+        return println!("skipped: user namespaces are refused here");
+    }
+    assert!(output.status.success(), "{output:?}");
+    let metadata = std::fs::metadata(at("work/root/tmp/mine")).unwrap();
+    let mapped = |id: u32| FIRST_SUBORDINATE + id - 1;
+    assert_eq!((metadata.uid(), metadata.gid()), (mapped(1000), mapped(50)), "seen from outside");
+    let metadata = std::fs::metadata(at("work/root/tmp/roots")).unwrap();
+    assert_eq!((metadata.uid(), metadata.gid()), (USER, USER));
+
+    for (subid, arguments, expected) in [
+        ("empty", &["refused", "/usr/bin"], "/etc/subuid: no range for user kilntest (give it"),
+        ("subid", &["refused", "/nowhere"], "newuidmap: not installed (install it: package"),
+    ] {
+        let output = as_user(directory.path(), subid, arguments);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && said.starts_with(expected), "{output:?}");
+    }
+
+    let single = Command::new("/usr/bin/setpriv")
+        .args([&format!("--reuid={USER}"), &format!("--regid={USER}"), "--clear-groups"])
+        .args(["/usr/bin/unshare", "--map-root-user"])
+        .args([at("test").to_str().unwrap(), "single"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&single.stdout).into_owned();
+    assert!(said.starts_with("/proc/self/uid_map: 1 id (this user namespace"), "{single:?}");
+}
+
+/// Starts this program as the user, who has the ranges in the file `subid`.
+fn as_user(directory: &Path, subid: &str, arguments: &[&str]) -> Output {
+    let script = format!(
+        "set -e; cd \"$1\"; shift
+        mount --bind passwd /etc/passwd
+        for file in /etc/subuid /etc/subgid; do [ -e $file ] || exit {REFUSED}; mount --bind {subid} $file; done
+        exec setpriv --reuid={USER} --regid={USER} --clear-groups --bounding-set=+all \"$PWD/test\" \"$@\""
+    );
+    Command::new("/usr/bin/unshare")
+        .args(["--mount", "--propagation=private", "/bin/sh", "-c", &script, "sh"])
+        .arg(directory)
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+/// As the user: enters the namespace, and runs a step there.
+fn inside(directory: &Path) -> ExitCode {
+    let before = rustix::process::getuid();
+    if let Err(refusal) = reexec_in_user_namespace(None) {
+        println!("{refusal}");
+        return if refusal.call.contains("CLONE_NEWUSER") || refusal.call.starts_with("mount") {
+            ExitCode::from(77)
+        } else {
+            ExitCode::FAILURE
+        };
+    }
+    assert!(before.is_root(), "executed again");
+    let runner = Namespaces::new(None);
+    if let Err(refusal) = runner.available() {
+        println!("{refusal}");
+        return ExitCode::FAILURE;
+    }
+    for check in doctor(None) {
+        println!("{}: {:?}", check.what, check.result);
+        assert!(check.result.is_ok());
+    }
+    let rootfs = Rootfs::create(directory).unwrap();
+    let root = rootfs.host_path();
+    for name in ["bin", "tmp"] {
+        std::fs::create_dir(root.join(name)).unwrap();
+    }
+    std::fs::set_permissions(root.join("tmp"), PermissionsExt::from_mode(0o1777)).unwrap();
+    std::fs::copy(BUSYBOX, root.join("bin/busybox")).unwrap();
+    for applet in ["sh", "touch", "chown", "stat", "id", "ls", "cat", "echo", "grep", "chmod"] {
+        symlink("busybox", root.join("bin").join(applet)).unwrap();
+    }
+    let script =
+        "id -u; touch /tmp/roots /tmp/mine; chown 1000:50 /tmp/mine; stat -c %u:%g /tmp/mine
+        echo x > /dev/null; ls /proc/1/fd/0; ls /proc/1/root/; chmod 600 /dev/null
+        cat /proc/timer_list /proc/keys; ls /sys/class > /dev/null; grep CapEff /proc/self/status";
+    let mut step = step(script);
+    assert_eq!(runner.eligible(&rootfs, &step), Ok(()));
+    let output = Collected::default();
+    let outcome = runner.run(&rootfs, &step, &output).unwrap();
+    let text = String::from_utf8(output.0.into_inner().unwrap()).unwrap();
+    println!("{text}");
+    assert_eq!(outcome.status, ExitStatus::Code(0));
+    let (refused, lines): (Vec<_>, Vec<_>) =
+        text.lines().partition(|line| line.starts_with("ls: ") || line.starts_with("chmod: "));
+    assert_eq!(lines, ["0", "1000:50", "CapEff:\t00000000a80425fb"]);
+    assert_eq!(refused.len(), 3, "what is init's and the host's is refused");
+
+    step.user = Credentials { uid: 1000, gid: 1000, groups: vec![50] };
+    step.network = Network::None;
+    step.argv[2] = b"id -u; id -G; echo x > /dev/stdout; ls /sys/class/net".to_vec();
+    let output = Collected::default();
+    assert!(runner.run(&rootfs, &step, &output).unwrap().status.success());
+    assert_eq!(output.0.into_inner().unwrap(), b"1000\n1000 50\nx\nlo\n");
+    step.user.uid = 65537;
+    assert!(runner.eligible(&rootfs, &step).unwrap_err().contains("user 65537 does not exist"));
+    ExitCode::SUCCESS
+}
+
+/// As the user, with something missing: says what.
+fn refused(path: &str) -> ExitCode {
+    match (
+        reexec_in_user_namespace(Some(path.as_ref())),
+        Namespaces::new(Some(path.into())).available(),
+    ) {
+        (Err(refusal), Err(same)) if refusal == same => println!("{refusal}"),
+        other => panic!("{other:?}"),
+    }
+    ExitCode::SUCCESS
+}
+
+/// As root of a namespace with one id.
+fn single() -> ExitCode {
+    println!("{}", Namespaces::new(None).available().unwrap_err());
+    ExitCode::SUCCESS
+}
+
+fn step(script: &str) -> Step {
+    Step {
+        argv: ["/bin/sh", "-c", script].map(|arg| arg.as_bytes().to_vec()).to_vec(),
+        env: vec![(b"PATH".to_vec(), b"/bin".to_vec())],
+        cwd: b"/".to_vec(),
+        user: Credentials::default(),
+        mounts: vec![],
+        network: Network::Default,
+        hostname: "builder".into(),
+        extra_hosts: vec![],
+        limits: Limits { timeout: Some(std::time::Duration::from_secs(30)), shm_size: None },
+        cancel: Cancel::default(),
+    }
+}
+
+#[derive(Default)]
+struct Collected(Mutex<Vec<u8>>);
+
+impl OutputSink for Collected {
+    fn write(&self, _: Stream, bytes: &[u8]) {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+    }
+}
