@@ -152,7 +152,8 @@ fn long_option<'a>(
             return Err(native(format!("option --{shown} with a value")));
         }
         Takes::Value if value.is_none() => {
-            let next = rest.next().ok_or_else(|| native(format!("option --{shown} has no value")))?;
+            let next =
+                rest.next().ok_or_else(|| native(format!("option --{shown} has no value")))?;
             value = Some(next.clone());
         }
         _ => {}
@@ -179,9 +180,11 @@ fn short_options<'a>(
             Takes::Nothing => None,
             _ if !attached.is_empty() => Some(attached.to_vec()),
             Takes::Optional => None,
-            Takes::Value => {
-                Some(rest.next().ok_or_else(|| native(format!("option -{letter} has no value")))?.clone())
-            }
+            Takes::Value => Some(
+                rest.next()
+                    .ok_or_else(|| native(format!("option -{letter} has no value")))?
+                    .clone(),
+            ),
         };
         parsed.options.push(Given { short, long, value, after });
         if takes != Takes::Nothing {
@@ -204,7 +207,8 @@ mod tests {
     ];
 
     fn show(line: &str, order: Order) -> String {
-        let args: Vec<Vec<u8>> = line.split_whitespace().map(|arg| arg.as_bytes().to_vec()).collect();
+        let args: Vec<Vec<u8>> =
+            line.split_whitespace().map(|arg| arg.as_bytes().to_vec()).collect();
         match parse(TABLE, &args, order) {
             Ok(parsed) => {
                 let mut shown = String::new();

@@ -50,7 +50,11 @@ impl Env {
     /// The value of a variable.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.0.iter().rev().find(|(key, _)| key == name.as_bytes()).map(|(_, value)| value.as_slice())
+        self.0
+            .iter()
+            .rev()
+            .find(|(key, _)| key == name.as_bytes())
+            .map(|(_, value)| value.as_slice())
     }
 
     /// The value of a variable that is set and not empty.
@@ -121,6 +125,7 @@ const BROKEN_PIPE: u8 = 141;
 /// Runs the command of `table` that the program was called by.
 #[must_use]
 pub fn run(table: &[(&str, Command)]) -> ExitCode {
+    sys::init();
     let mut args = std::env::args_os().map(|arg| paths::from_os(&arg).to_vec());
     let called = args.next().unwrap_or_default();
     let name = String::from_utf8_lossy(paths::base_name(&called)).into_owned();

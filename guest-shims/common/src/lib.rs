@@ -14,9 +14,8 @@ pub mod locale;
 pub mod mode;
 pub mod number;
 pub mod paths;
-pub mod regex;
 pub mod sys;
 pub mod time;
 pub mod users;
 
-pub use context::{Command, Context, Env, Input, Outcome, Output, Stop, native, run};
+pub use context::{BLOCK, Command, Context, Env, Input, Outcome, Output, Stop, native, run};

@@ -9,7 +9,7 @@ const SETID: u32 = 0o6000;
 pub enum Dialect {
     /// GNU: kept on directories unless the mode names them or has five digits.
     Gnu,
-    /// BusyBox: set as given.
+    /// BusyBox: set as given; `o` does not reach the sticky bit.
     BusyBox,
 }
 
@@ -49,7 +49,7 @@ impl Changes {
         }
         let mut changes = Vec::new();
         for clause in text.split(|&byte| byte == b',') {
-            clause_changes(clause, &mut changes)?;
+            clause_changes(clause, dialect, &mut changes)?;
         }
         Some(Self(changes))
     }
@@ -57,7 +57,14 @@ impl Changes {
     /// The permission bits that a file with mode `old` gets.
     #[must_use]
     pub fn apply(&self, old: u32, is_dir: bool, umask: u32) -> u32 {
+        self.adjust(old, is_dir, umask).0
+    }
+
+    /// Like [`Changes::apply`], with the bits that the changes decide.
+    #[must_use]
+    pub fn adjust(&self, old: u32, is_dir: bool, umask: u32) -> (u32, u32) {
         let mut mode = old & ALL;
+        let mut decided = 0;
         for change in &self.0 {
             let omit = if is_dir { SETID & !change.mentioned } else { 0 };
             let mut value = change.value;
@@ -82,13 +89,20 @@ impl Changes {
             match change.op {
                 b'=' => {
                     let kept = if change.affected == 0 { 0 } else { !change.affected };
+                    decided |= !(kept | omit);
                     mode = (mode & (kept | omit)) | value;
                 }
-                b'+' => mode |= value,
-                _ => mode &= !value,
+                b'+' => {
+                    decided |= value;
+                    mode |= value;
+                }
+                _ => {
+                    decided |= value;
+                    mode &= !value;
+                }
             }
         }
-        mode & ALL
+        (mode & ALL, decided & ALL)
     }
 }
 
@@ -102,13 +116,14 @@ pub fn octal(text: &[u8]) -> Option<u32> {
     u32::from_str_radix(text, 8).ok().filter(|&mode| mode <= ALL)
 }
 
-fn clause_changes(clause: &[u8], changes: &mut Vec<Change>) -> Option<()> {
+fn clause_changes(clause: &[u8], dialect: Dialect, changes: &mut Vec<Change>) -> Option<()> {
     let mut affected = 0;
     let mut at = 0;
     while let Some(&who) = clause.get(at) {
         affected |= match who {
             b'u' => 0o4700,
             b'g' => 0o2070,
+            b'o' if dialect == Dialect::BusyBox => 0o007,
             b'o' => 0o1007,
             b'a' => ALL,
             _ => break,
@@ -123,7 +138,11 @@ fn clause_changes(clause: &[u8], changes: &mut Vec<Change>) -> Option<()> {
         }
         let end = after.iter().position(|byte| b"=+-".contains(byte)).unwrap_or(after.len());
         let (permissions, next) = after.split_at(end);
-        changes.push(change(op, permissions, affected)?);
+        let mut change = change(op, permissions, affected)?;
+        if dialect == Dialect::BusyBox {
+            change.mentioned = ALL;
+        }
+        changes.push(change);
         rest = next;
     }
     Some(())

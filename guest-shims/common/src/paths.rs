@@ -72,7 +72,9 @@ pub fn quoted(path: &[u8]) -> String {
 /// A path in the shell quoting of GNU's messages and `stat`: quoted only when needed.
 #[must_use]
 pub fn shell_quoted(path: &[u8]) -> Vec<u8> {
-    let plain = |&byte: &u8| byte.is_ascii_alphanumeric() || b"%+,-./:=@_^]".contains(&byte) || byte >= 0x80;
+    let plain = |&byte: &u8| {
+        byte.is_ascii_alphanumeric() || b"%+,-./:=@_^]".contains(&byte) || byte >= 0x80
+    };
     if !path.is_empty() && path.iter().all(plain) {
         return path.to_vec();
     }

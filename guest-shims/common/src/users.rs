@@ -130,7 +130,9 @@ impl Accounts {
     /// A group by name or number, as `chown` takes it.
     #[must_use]
     pub fn find_gid(&self, text: &[u8]) -> Option<u32> {
-        self.group(text).map(|group| group.gid).or_else(|| id(text.strip_prefix(b"+").unwrap_or(text)))
+        self.group(text)
+            .map(|group| group.gid)
+            .or_else(|| id(text.strip_prefix(b"+").unwrap_or(text)))
     }
 
     /// The owner and group that `OWNER`, `OWNER:GROUP`, `OWNER:` or `:GROUP` names.
@@ -179,7 +181,9 @@ mod tests {
 
     fn accounts() -> Accounts {
         Accounts {
-            users: parse_users(b"root:x:0:0:root:/root:/bin/sh\napp:x:1000:1001::/home/app:\nbad\n"),
+            users: parse_users(
+                b"root:x:0:0:root:/root:/bin/sh\napp:x:1000:1001::/home/app:\nbad\n",
+            ),
             groups: parse_groups(b"root:x:0:\napp:x:1001:\nwheel:x:10:root,app\n"),
         }
     }

@@ -131,40 +131,86 @@ pub fn path(bytes: &[u8]) -> &Path {
     Path::new(paths::to_os(bytes))
 }
 
-/// Opens a file for reading.
-///
-/// # Errors
-///
-/// Whatever the kernel answers.
-pub fn open(file: &[u8]) -> io::Result<fs::File> {
-    fs::File::open(path(file))
-}
-
-/// Opens a file for writing: made with 0666 less the umask, or emptied.
+/// Creates a file for writing, or empties it: made with 0666 less the umask.
 ///
 /// # Errors
 ///
 /// Whatever the kernel answers.
 pub fn create(file: &[u8]) -> io::Result<fs::File> {
-    fs::File::create(path(file))
+    create_mode(file, 0o666)
 }
 
-/// Makes a new file for writing; an existing one, also a dangling symlink, is an error.
-///
-/// # Errors
-///
-/// Whatever the kernel answers.
-pub fn create_new(file: &[u8]) -> io::Result<fs::File> {
-    fs::OpenOptions::new().write(true).create_new(true).open(path(file))
+/// Whether an error is this one of the backend's numbers.
+fn is(error: &io::Error, number: i32) -> bool {
+    error.raw_os_error() == Some(number)
 }
 
-/// Opens a file for appending, made when missing.
-///
-/// # Errors
-///
-/// Whatever the kernel answers.
-pub fn append(file: &[u8]) -> io::Result<fs::File> {
-    fs::OpenOptions::new().append(true).create(true).open(path(file))
+/// The directory is not empty.
+#[must_use]
+pub fn is_not_empty(error: &io::Error) -> bool {
+    is(error, ENOTEMPTY) || error.kind() == io::ErrorKind::AlreadyExists
+}
+
+/// The file is a directory.
+#[must_use]
+pub fn is_directory_error(error: &io::Error) -> bool {
+    is(error, EISDIR)
+}
+
+/// A component of the path, or the file, is not a directory.
+#[must_use]
+pub fn is_not_directory(error: &io::Error) -> bool {
+    is(error, ENOTDIR)
+}
+
+/// The two names are on different file systems.
+#[must_use]
+pub fn is_cross_device(error: &io::Error) -> bool {
+    is(error, EXDEV)
+}
+
+/// Too many symlinks, or one where none may be.
+#[must_use]
+pub fn is_loop(error: &io::Error) -> bool {
+    is(error, ELOOP)
+}
+
+/// The major part of a device number, as Linux packs it.
+#[must_use]
+pub fn major(dev: u64) -> u32 {
+    u32::try_from((dev >> 8) & 0xfff | (dev >> 32) & 0xffff_f000).unwrap_or(0)
+}
+
+/// The minor part of a device number.
+#[must_use]
+pub fn minor(dev: u64) -> u32 {
+    u32::try_from(dev & 0xff | (dev >> 12) & 0xffff_ff00).unwrap_or(0)
+}
+
+/// A device number of its parts.
+#[must_use]
+pub fn makedev(major: u32, minor: u32) -> u64 {
+    let (major, minor) = (u64::from(major), u64::from(minor));
+    minor & 0xff | (major & 0xfff) << 8 | (minor & !0xff) << 12 | (major & !0xfff) << 32
+}
+
+/// The umask.
+#[must_use]
+pub fn umask() -> u32 {
+    let mask = set_umask(0o022);
+    let _ = set_umask(mask);
+    mask
+}
+
+/// What a started program gets besides its arguments.
+#[derive(Clone, Debug, Default)]
+pub struct Launch {
+    /// The whole environment, or that of this process.
+    pub env: Option<Vec<(Vec<u8>, Vec<u8>)>>,
+    /// The working directory, or that of this process.
+    pub dir: Option<Vec<u8>>,
+    /// Standard input is empty rather than shared.
+    pub empty_input: bool,
 }
 
 /// Reads a whole file that is known to be small, such as `/etc/passwd`.
@@ -200,42 +246,6 @@ pub fn read_dir(dir: &[u8]) -> io::Result<Vec<Vec<u8>>> {
     Ok(names)
 }
 
-/// Removes a name that is not a directory's.
-///
-/// # Errors
-///
-/// Whatever the kernel answers.
-pub fn unlink(file: &[u8]) -> io::Result<()> {
-    fs::remove_file(path(file))
-}
-
-/// Removes an empty directory.
-///
-/// # Errors
-///
-/// Whatever the kernel answers.
-pub fn rmdir(dir: &[u8]) -> io::Result<()> {
-    fs::remove_dir(path(dir))
-}
-
-/// Renames, replacing what is there where the kernel allows it.
-///
-/// # Errors
-///
-/// Whatever the kernel answers.
-pub fn rename(from: &[u8], to: &[u8]) -> io::Result<()> {
-    fs::rename(path(from), path(to))
-}
-
-/// The target of a symlink.
-///
-/// # Errors
-///
-/// Whatever the kernel answers.
-pub fn readlink(link: &[u8]) -> io::Result<Vec<u8>> {
-    Ok(paths::from_os(fs::read_link(path(link))?.as_os_str()).to_vec())
-}
-
 /// The build's clock.
 #[must_use]
 pub fn now() -> Time {
@@ -263,14 +273,4 @@ pub fn may(stat: &Stat, bits: u32) -> bool {
         0
     };
     (stat.mode >> shift) & bits == bits
-}
-
-/// Why a call failed, in the words of `strerror`.
-#[must_use]
-pub fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error") {
-        Some(at) => text[..at].to_owned(),
-        None => text,
-    }
 }

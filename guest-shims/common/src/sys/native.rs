@@ -2,7 +2,10 @@
 
 use std::{
     fs, io,
-    os::unix::process::{CommandExt, ExitStatusExt},
+    os::unix::{
+        fs::OpenOptionsExt,
+        process::{CommandExt, ExitStatusExt},
+    },
     process,
 };
 
@@ -13,6 +16,124 @@ use rustix::{
 
 use super::{SetTime, Stat, Time, path};
 use crate::paths;
+
+pub(super) const ENOTEMPTY: i32 = rustix::io::Errno::NOTEMPTY.raw_os_error();
+pub(super) const EISDIR: i32 = rustix::io::Errno::ISDIR.raw_os_error();
+pub(super) const ENOTDIR: i32 = rustix::io::Errno::NOTDIR.raw_os_error();
+pub(super) const EXDEV: i32 = rustix::io::Errno::XDEV.raw_os_error();
+pub(super) const ELOOP: i32 = rustix::io::Errno::LOOP.raw_os_error();
+
+/// Nothing to take over: the kernel knows the working directory.
+pub fn init() {}
+
+/// Opens a file for reading.
+///
+/// # Errors
+///
+/// Whatever the kernel answers; so for all calls here.
+pub fn open(file: &[u8]) -> io::Result<fs::File> {
+    fs::File::open(path(file))
+}
+
+/// Creates a file for writing, or empties it: made with this mode less the umask.
+///
+/// # Errors
+///
+/// See [`stat`].
+pub fn create_mode(file: &[u8], mode: u32) -> io::Result<fs::File> {
+    fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path(file))
+}
+
+/// Creates a file for writing that must not be there, also as a dangling symlink.
+///
+/// # Errors
+///
+/// See [`stat`].
+pub fn create_new(file: &[u8], mode: u32) -> io::Result<fs::File> {
+    fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path(file))
+}
+
+/// Opens a file for writing as it is.
+///
+/// # Errors
+///
+/// See [`stat`].
+pub fn open_write(file: &[u8]) -> io::Result<fs::File> {
+    fs::OpenOptions::new().write(true).open(path(file))
+}
+
+/// Opens a file for appending, made when missing.
+///
+/// # Errors
+///
+/// See [`stat`].
+pub fn append(file: &[u8]) -> io::Result<fs::File> {
+    fs::OpenOptions::new().append(true).create(true).open(path(file))
+}
+
+/// Removes a name that is not a directory's.
+///
+/// # Errors
+///
+/// See [`stat`].
+pub fn unlink(file: &[u8]) -> io::Result<()> {
+    fs::remove_file(path(file))
+}
+
+/// Removes an empty directory.
+///
+/// # Errors
+///
+/// See [`stat`].
+pub fn rmdir(dir: &[u8]) -> io::Result<()> {
+    fs::remove_dir(path(dir))
+}
+
+/// Renames, replacing what is there where the kernel allows it.
+///
+/// # Errors
+///
+/// See [`stat`].
+pub fn rename(from: &[u8], to: &[u8]) -> io::Result<()> {
+    fs::rename(path(from), path(to))
+}
+
+/// The target of a symlink.
+///
+/// # Errors
+///
+/// See [`stat`].
+pub fn readlink(link: &[u8]) -> io::Result<Vec<u8>> {
+    Ok(paths::from_os(fs::read_link(path(link))?.as_os_str()).to_vec())
+}
+
+/// The processors of the machine.
+#[must_use]
+pub fn processors() -> u32 {
+    std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(1))
+}
+
+/// The host's name.
+#[must_use]
+pub fn hostname() -> Vec<u8> {
+    fs::read("/proc/sys/kernel/hostname").unwrap_or_default().trim_ascii().to_vec()
+}
+
+/// Whether a test asks for BusyBox's behaviour, with `KILN_FLAVOR=busybox`.
+#[must_use]
+pub fn is_busybox() -> bool {
+    std::env::vars_os().any(|(name, value)| name == "KILN_FLAVOR" && value == "busybox")
+}
+
+/// The reason of an error, in the words of the C library.
+#[must_use]
+pub fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(at) => text[..at].to_owned(),
+        None => text,
+    }
+}
 
 fn time(secs: i64, nanos: i64) -> Time {
     Time { secs, nanos: u32::try_from(nanos).unwrap_or(0) }
@@ -41,7 +162,7 @@ fn stat_at(file: &[u8], flags: AtFlags) -> io::Result<Stat> {
 ///
 /// # Errors
 ///
-/// Whatever the kernel answers; so for all calls here.
+/// Whatever the kernel answers.
 pub fn stat(file: &[u8]) -> io::Result<Stat> {
     stat_at(file, AtFlags::empty())
 }
@@ -183,14 +304,6 @@ pub fn set_umask(mask: u32) -> u32 {
     rprocess::umask(Mode::from_raw_mode(mask)).as_raw_mode()
 }
 
-/// The umask.
-#[must_use]
-pub fn umask() -> u32 {
-    let mask = set_umask(0o022);
-    let _ = set_umask(mask);
-    mask
-}
-
 /// The effective user.
 #[must_use]
 pub fn effective_uid() -> u32 {
@@ -239,23 +352,12 @@ pub fn change_dir(dir: &[u8]) -> io::Result<()> {
     std::env::set_current_dir(path(dir))
 }
 
-/// What a started program gets besides its arguments.
-#[derive(Clone, Debug, Default)]
-pub struct Launch {
-    /// The whole environment, or that of this process.
-    pub env: Option<Vec<(Vec<u8>, Vec<u8>)>>,
-    /// The working directory, or that of this process.
-    pub dir: Option<Vec<u8>>,
-    /// Standard input is empty rather than shared.
-    pub empty_input: bool,
-}
-
 /// Runs a program, found by PATH, and waits for it; gives its exit status, or 128 and its signal.
 ///
 /// # Errors
 ///
 /// `NotFound` where there is no such program, `PermissionDenied` where it cannot be run.
-pub fn spawn(argv: &[Vec<u8>], launch: &Launch) -> io::Result<u8> {
+pub fn spawn(argv: &[Vec<u8>], launch: &super::Launch) -> io::Result<u8> {
     let Some((name, args)) = argv.split_first() else {
         return Err(io::Error::from(io::ErrorKind::InvalidInput));
     };
@@ -274,13 +376,6 @@ pub fn spawn(argv: &[Vec<u8>], launch: &Launch) -> io::Result<u8> {
     let status = command.status()?;
     let signal = || 128 + status.signal().unwrap_or(0);
     Ok(u8::try_from(status.code().unwrap_or_else(signal)).unwrap_or(u8::MAX))
-}
-
-/// Whether a descriptor is a terminal.
-#[must_use]
-pub fn is_terminal(fd: u32) -> bool {
-    fs::read_link(format!("/proc/self/fd/{fd}"))
-        .is_ok_and(|target| target.starts_with("/dev/pts") || target.starts_with("/dev/tty"))
 }
 
 /// The exit status that says *needs native* in a native test build.
