@@ -36,12 +36,10 @@ enum Profile {
 impl Clients {
     /// The client for a URL's scheme and host.
     pub(crate) fn get(&self, config: &Config, url: &Url) -> Result<Client> {
-        let host = text::host(url);
-        let host = endpoint::canonical(&host);
-        let own = config.registries.get(host).filter(|options| options.is_about_tls());
+        let own = own_options(config, url);
         let profile = match (url.scheme(), own) {
             ("http", _) => Profile::Plain,
-            (_, Some(_)) => Profile::Registry(host.to_owned()),
+            (_, Some((name, _))) => Profile::Registry(name.to_owned()),
             (_, None) => Profile::Default,
         };
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
@@ -52,7 +50,7 @@ impl Clients {
         builder = match profile {
             Profile::Plain => builder.tls_certs_only([]),
             Profile::Default | Profile::Registry(_) => {
-                tls(builder, config, own.unwrap_or(&config.default_registry))?
+                tls(builder, config, own.map_or(&config.default_registry, |(_, own)| own))?
             }
         };
         let client = builder.build().map_err(|error| {
@@ -67,6 +65,19 @@ impl Clients {
         made.insert(profile, client.clone());
         Ok(client)
     }
+}
+
+/// The options of the registry that a URL leads to, if it has some of its own.
+fn own_options<'a>(config: &'a Config, url: &Url) -> Option<(&'a str, &'a RegistryOptions)> {
+    let host = text::host(url);
+    // A reference may spell out the port that a URL leaves out.
+    let with_port =
+        format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default()?);
+    let names = [endpoint::canonical(&host), &with_port];
+    names.into_iter().find_map(|name| {
+        let (name, options) = config.registries.get_key_value(name)?;
+        Some((name.as_str(), options))
+    })
 }
 
 /// What all clients share. Redirects and retries are decided by our own code: it knows which host
@@ -98,8 +109,11 @@ fn base(config: &Config) -> Result<ClientBuilder> {
             false => format!("http://{address}"),
         };
         // The message must not repeat the value: it may hold a password.
-        let proxy = make(address)
-            .map_err(|_| Error::config(name, "is not the URL of a proxy: http://HOST:PORT"))?;
+        let wrong = || Error::config(name, "is not an HTTP proxy's URL: http://HOST:PORT");
+        if !address.starts_with("http://") && !address.starts_with("https://") {
+            return Err(wrong());
+        }
+        let proxy = make(address).map_err(|_| wrong())?;
         builder = builder.proxy(proxy.no_proxy(NoProxy::from_string(&exceptions)));
     }
     Ok(builder)
@@ -225,6 +239,7 @@ mod tests {
         assert!(problem(&env("SSL_CERT_FILE", "/nonexistent")).starts_with("/nonexistent: "));
         let proxy = problem(&env("https_proxy", "http://u:hunter2@[::"));
         assert!(proxy.starts_with("HTTPS_PROXY: ") && !proxy.contains("hunter2"), "{proxy}");
+        assert!(problem(&env("ALL_PROXY", "socks5://h:1")).contains("is not an HTTP proxy's URL"));
     }
 
     #[test]
@@ -237,5 +252,26 @@ mod tests {
             clients.get(&config, &url.parse().unwrap()).unwrap();
         }
         assert_eq!(clients.made.lock().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn options_are_found_by_host_and_port() {
+        let named = |name: &str| Config {
+            registries: [(name.to_owned(), RegistryOptions::default())].into(),
+            ..Config::default()
+        };
+        let cases = [
+            ("r.example", "https://r.example/x", true),
+            ("r.example:443", "https://r.example/x", true),
+            ("r.example:5000", "https://r.example:5000/x", true),
+            ("r.example", "https://r.example:5000/x", false),
+            ("docker.io", "https://registry-1.docker.io/v2/", true),
+            ("[::1]:5000", "https://[::1]:5000/", true),
+        ];
+        for (name, url, expected) in cases {
+            let config = named(name);
+            let found = own_options(&config, &url.parse().unwrap());
+            assert_eq!(found.is_some(), expected, "{name} for {url}");
+        }
     }
 }

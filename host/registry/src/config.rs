@@ -44,7 +44,8 @@ pub struct Config {
     pub whole_limit: u64,
     /// Size of an upload's chunk in bytes: what a broken connection costs at most. 0: no chunks.
     pub chunk_size: u64,
-    /// How many blobs move at the same time in [`pull_blobs`](crate::Registry::pull_blobs).
+    /// How many blobs move at the same time in [`pull_blobs`](crate::Registry::pull_blobs)
+    /// and [`push_blobs`](crate::Registry::push_blobs).
     pub parallel: usize,
     /// Set to true by the caller to stop every operation soon.
     pub cancel: Arc<AtomicBool>,

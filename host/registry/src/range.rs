@@ -47,7 +47,17 @@ fn number(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_range_is_read_without_panic(header in "(bytes )?[0-9*/ =-]*") {
+            ContentRange::parse(&header);
+            received(Some(&header));
+        }
+    }
 
     #[test]
     fn content_ranges() {

@@ -1,5 +1,6 @@
 //! The blocking face of the crate.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -100,33 +101,8 @@ impl Registry {
         store: &Store,
         progress: &(dyn Fn(&Descriptor) -> Option<Progress> + Sync),
     ) -> Result<()> {
-        let next = AtomicUsize::new(0);
-        let failed = AtomicBool::new(false);
-        let work = || {
-            while !failed.load(Ordering::Relaxed) {
-                let Some(blob) = descriptors.get(next.fetch_add(1, Ordering::Relaxed)) else {
-                    break;
-                };
-                let pulled = self.pull_blob(reference, blob, store, progress(blob).as_ref());
-                if pulled.is_err() {
-                    failed.store(true, Ordering::Relaxed);
-                    return pulled;
-                }
-            }
-            Ok(())
-        };
-        let threads = self.session.http.config().parallel.clamp(1, descriptors.len().max(1));
-        std::thread::scope(|scope| {
-            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-            let mut result = work();
-            for other in others {
-                let pulled = match other.join() {
-                    Ok(pulled) => pulled,
-                    Err(panic) => std::panic::resume_unwind(panic),
-                };
-                result = result.and(pulled);
-            }
-            result
+        self.each(descriptors, |blob| {
+            self.pull_blob(reference, blob, store, progress(blob).as_ref())
         })
     }
 
@@ -153,6 +129,24 @@ impl Registry {
         progress: Option<&Progress>,
     ) -> Result<PushedBlob> {
         self.block(self.session.push_blob(reference, descriptor, store, mount_from, progress))
+    }
+
+    /// Brings several blobs into the reference's repository, [`Config::parallel`] at a time, as
+    /// [`Registry::push_blob`] does each.
+    ///
+    /// # Errors
+    /// That of the first blob that fails; blobs under way are finished, others are not begun.
+    pub fn push_blobs(
+        &self,
+        reference: &Reference,
+        descriptors: &[Descriptor],
+        store: &Store,
+        mount_from: &[String],
+        progress: &(dyn Fn(&Descriptor) -> Option<Progress> + Sync),
+    ) -> Result<()> {
+        self.each(descriptors, |blob| {
+            self.push_blob(reference, blob, store, mount_from, progress(blob).as_ref()).map(|_| ())
+        })
     }
 
     /// Writes a manifest or index under the reference's tag, or under its digest where it has none.
@@ -188,6 +182,43 @@ impl Registry {
         artifact_type: Option<&str>,
     ) -> Result<Vec<Descriptor>> {
         self.block(self.session.referrers(reference, subject, artifact_type))
+    }
+
+    /// Does the same to every blob, once for each digest, several at a time.
+    fn each(
+        &self,
+        descriptors: &[Descriptor],
+        transfer: impl Fn(&Descriptor) -> Result<()> + Sync,
+    ) -> Result<()> {
+        let mut seen = HashSet::new();
+        let blobs: Vec<&Descriptor> =
+            descriptors.iter().filter(|blob| seen.insert(blob.digest)).collect();
+        let next = AtomicUsize::new(0);
+        let failed = AtomicBool::new(false);
+        let work = || {
+            while !failed.load(Ordering::Relaxed) {
+                let Some(blob) = blobs.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
+                let result = transfer(blob);
+                if result.is_err() {
+                    failed.store(true, Ordering::Relaxed);
+                    return result;
+                }
+            }
+            Ok(())
+        };
+        let threads = self.session.http.config().parallel.clamp(1, blobs.len().max(1));
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            let mut result = work();
+            for other in others {
+                let theirs = match other.join() {
+                    Ok(theirs) => theirs,
+                    Err(panic) => std::panic::resume_unwind(panic),
+                };
+                result = result.and(theirs);
+            }
+            result
+        })
     }
 
     fn block<T>(&self, operation: impl Future<Output = Result<T>>) -> Result<T> {

@@ -21,6 +21,9 @@ use crate::text;
 const MAX_REDIRECTS: u32 = 10;
 /// Largest error body that is read: a hostile server must not fill the memory.
 const MAX_ERROR_BODY: u64 = 64 << 10;
+/// How many idle times a manifest, list or token may take in all: a server that sends a byte now and
+/// then must not hold a build up for days.
+const SMALL_BODY_IDLES: u32 = 5;
 /// A server that refuses connections or has no address is rarely about to change its mind.
 const CONNECT_RETRIES: u32 = 2;
 
@@ -216,11 +219,20 @@ impl Wire {
     }
 
     /// A whole body of at most `limit` bytes.
-    pub(crate) async fn body(
-        &self,
-        mut response: Response,
-        limit: u64,
-    ) -> Result<Vec<u8>, Failure> {
+    pub(crate) async fn body(&self, response: Response, limit: u64) -> Result<Vec<u8>, Failure> {
+        let patience = self.config.timeouts.idle * SMALL_BODY_IDLES;
+        let url = response.url().clone();
+        let whole = tokio::time::timeout(patience, self.collect(response, limit)).await;
+        whole.unwrap_or_else(|_| {
+            let mut error = Error::timeout(&Method::GET, &url, patience);
+            if let Error::Network { cause, .. } = &mut error {
+                *cause = format!("not done after {} s", patience.as_secs_f64());
+            }
+            Err(Failure::passing(error))
+        })
+    }
+
+    async fn collect(&self, mut response: Response, limit: u64) -> Result<Vec<u8>, Failure> {
         let mut body = Vec::new();
         while let Some(chunk) = self.chunk(&mut response).await? {
             let chunk = chunk.as_ref();

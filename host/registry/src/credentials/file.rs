@@ -44,9 +44,7 @@ impl AuthFile {
         };
         let file = match opened {
             Some(Ok(file)) => file,
-            Some(Err(error)) if error.kind() == io::ErrorKind::NotFound && !required => {
-                return Ok(None);
-            }
+            Some(Err(error)) if !required && is_absence(error.kind()) => return Ok(None),
             Some(Err(error)) => return Err(problem(error)),
             None if required => {
                 let problem = format!("is a directory with none of {}", NAMES.join(", "));
@@ -129,6 +127,12 @@ impl AuthFile {
         }
         Ok(None)
     }
+}
+
+/// Whether it is as if there were no file. With a random uid, another user's home is closed to us.
+fn is_absence(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
+    matches!(kind, NotFound | PermissionDenied | NotADirectory)
 }
 
 /// A key of `auths`: `host`, `host/path`, or a URL as docker writes for its hub.

@@ -63,7 +63,7 @@ pub(crate) fn find(config: &Config, registry: &str, repository: &str) -> Result<
     for source in sources(config) {
         let name = source.name();
         let Some(file) = source.read()? else {
-            looked_in.push(format!("{name} (missing)"));
+            looked_in.push(format!("{name} (missing or unreadable)"));
             continue;
         };
         if let Some(helper) = file.helper(registry) {
@@ -104,7 +104,7 @@ impl Source {
         }
     }
 
-    /// None: there is no such file, and nobody said that there must be.
+    /// None: there is no such file that we may read, and nobody said that there must be.
     fn read(&self) -> Result<Option<AuthFile>> {
         match self {
             Self::Inline { variable, json } => AuthFile::parse(variable, json.as_bytes()).map(Some),

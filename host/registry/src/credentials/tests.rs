@@ -148,7 +148,7 @@ fn sources_in_order() {
         panic!("found credentials for another registry");
     };
     assert!(places.contains(&text(&podman)), "{places:?}");
-    assert!(places.iter().any(|p| p.ends_with(".dockercfg (missing)")), "{places:?}");
+    assert!(places.iter().any(|p| p.ends_with(".dockercfg (missing or unreadable)")), "{places:?}");
 }
 
 #[test]
@@ -203,6 +203,18 @@ fn helpers() {
         let (found, warned) = ask(&json, registry);
         assert_eq!(found, expected, "{json} for {registry}");
         assert!(warned.contains(warning) && warned.is_empty() == warning.is_empty(), "{warned}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_auth_file_is_read_without_panic(
+        key in "\\PC{0,20}", auth in "[A-Za-z0-9+/=]{0,20}", junk in "\\PC*"
+    ) {
+        // Whether it is accepted does not matter here.
+        let _ = find(&inline(&junk), "r", "a");
+        let json = serde_json::json!({"auths": {key: {"auth": auth}}}).to_string();
+        let _ = find(&inline(&json), "r", "a");
     }
 }
 

@@ -178,15 +178,36 @@ fn a_broken_piece_is_continued_in_chunks() {
 
 #[test]
 fn what_is_too_large_for_one_request_goes_in_chunks() {
+    // A proxy says so before it has read what it does not want.
+    for refusal in [Fault::Reply, Fault::EarlyReply] {
+        let server = Server::start();
+        let (_dir, store) = store();
+        let content = noise(9_000_001);
+        let blob = stored(&store, &content);
+        server.fault("PUT", "/uploads/", refusal(Reply::error(413, "")));
+        let reference = reference(&server.host, "a");
+        let config = Config { chunk_size: 3_000_000, ..config() };
+        client(config).push_blob(&reference, &blob, &store, &[], None).unwrap();
+        assert!(arrived(&server, "a", &blob).unwrap() == content);
+        assert_eq!(server.count("PATCH", ""), 4);
+        assert_eq!(server.count("GET", "/uploads/"), 0);
+    }
+}
+
+#[test]
+fn several_blobs_at_once() {
     let server = Server::start();
     let (_dir, store) = store();
-    let content = noise(250_000);
-    let blob = stored(&store, &content);
-    server.fault("PUT", "/uploads/", Fault::Reply(Reply::error(413, "")));
+    let contents: Vec<_> = (0..6).map(|n| noise(20_000 + n)).collect();
+    let mut blobs: Vec<_> = contents.iter().map(|content| stored(&store, content)).collect();
+    blobs.push(blobs[0].clone());
+    let client = client(config());
     let reference = reference(&server.host, "a");
-    client(small_chunks()).push_blob(&reference, &blob, &store, &[], None).unwrap();
-    assert_eq!(arrived(&server, "a", &blob).unwrap(), content);
-    assert_eq!(server.count("PATCH", ""), 3);
+    client.push_blobs(&reference, &blobs, &store, &[], &|_| None).unwrap();
+    assert_eq!(server.count("PUT", ""), 6);
+    for (blob, content) in blobs.iter().zip(&contents) {
+        assert_eq!(&arrived(&server, "a", blob).unwrap(), content);
+    }
 }
 
 #[test]

@@ -72,6 +72,8 @@ pub(crate) enum Fault {
     Cut(usize),
     /// So many bytes of the request's body are taken and kept, then the connection is gone.
     CutUpload(usize),
+    /// This answer before the request's body is read.
+    EarlyReply(Reply),
     /// The request is carried out, but its answer is lost.
     LoseAnswer,
     /// No answer, and no end of the connection.
@@ -173,6 +175,9 @@ impl Server {
                 // With unread data in the socket, this close is a reset.
                 return Ok(());
             }
+            if let Some(Fault::EarlyReply(reply)) = &fault {
+                write_reply(&mut writer, &request, reply)?;
+            }
             request.body = vec![0; length];
             reader.read_exact(&mut request.body)?;
             let mut reply = {
@@ -180,12 +185,12 @@ impl Server {
                 state.seen.push(request.clone());
                 match &fault {
                     Some(Fault::Reply(reply)) => reply.clone(),
-                    Some(Fault::Stall) => Reply::new(0),
+                    Some(Fault::Stall | Fault::EarlyReply(_)) => Reply::new(0),
                     _ => handlers::answer(&mut state, &request),
                 }
             };
             match fault {
-                Some(Fault::LoseAnswer) => return Ok(()),
+                Some(Fault::LoseAnswer | Fault::EarlyReply(_)) => return Ok(()),
                 Some(Fault::Stall) => {
                     std::thread::sleep(std::time::Duration::from_secs(30));
                     return Ok(());
