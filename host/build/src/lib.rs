@@ -1,1 +1,73 @@
 //! Plans a build and executes the plan.
+//!
+//! [`build`] goes one way: Dockerfile to [`plan`], the plan's stages side by side ([`schedule`],
+//! [`stage`]), each step's result from the [`cache`] or executed and added as a layer, then the
+//! image to its [`output`]s. Nothing is printed here: [`events`] tell what happens.
+//!
+//! What a build leaves in the work directory: `store/` (blobs), `cache/` (step results); while it
+//! runs, `builds/<random>/` (root file systems).
+
+#![forbid(unsafe_code)]
+
+mod base;
+mod cache;
+mod cache_mounts;
+mod content;
+mod context;
+mod engine;
+mod error;
+mod events;
+mod gofmt;
+mod history;
+mod layers;
+mod output;
+mod plan;
+mod request;
+mod schedule;
+mod scratch;
+mod sources;
+mod stage;
+mod users;
+
+pub use engine::Services;
+pub use error::{BuildError, ErrorKind, Result};
+pub use events::{Event, EventSink, StepEnd, StepId, Stream};
+pub use output::Built;
+pub use request::{BuildRequest, DockerfileText, NamedContext, Output};
+
+use std::sync::Arc;
+
+use engine::Engine;
+use plan::Plan;
+use schedule::{Compute, Needs, Schedule};
+use stage::{FinishedStage, Stages};
+
+/// Builds an image and delivers it.
+///
+/// # Errors
+/// One error, the first that happened, with the place in the Dockerfile when it has one. Outputs
+/// are written whole or not at all.
+pub fn build(request: &BuildRequest, services: &Services, events: &dyn EventSink) -> Result<Built> {
+    let plan = Plan::new(request)?;
+    let engine = Engine::open(request, &plan, services, events)?;
+    output::check(&engine)?;
+    let schedule = Schedule::new(plan.stages.len(), request.cancel.clone());
+    let eager: Vec<usize> = plan.needed.iter().copied().collect();
+    let target = schedule.run(&BuildStages(&engine), &eager, plan.target)?;
+    output::deliver(&engine, &target)
+}
+
+/// Computes the stages of a plan.
+struct BuildStages<'a>(&'a Engine<'a>);
+
+impl Compute<FinishedStage> for BuildStages<'_> {
+    fn compute(&self, needs: &Needs<'_, '_, FinishedStage>, index: usize) -> Result<FinishedStage> {
+        stage::run(self.0, needs, index)
+    }
+}
+
+impl Stages for Needs<'_, '_, FinishedStage> {
+    fn finished(&self, index: usize) -> Result<Arc<FinishedStage>> {
+        self.get(index)
+    }
+}

@@ -1,2 +1,29 @@
-//! The program kiln.
-fn main() {}
+//! The program `kiln`: arguments, progress, exit codes; no logic.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod commands;
+mod environment;
+mod exit;
+mod interrupt;
+mod progress;
+mod report_error;
+mod spec;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use environment::Environment;
+
+fn main() -> ExitCode {
+    let environment = Environment::read();
+    let cli = Cli::parse();
+    let status = match cli.command {
+        Command::Build(args) => commands::build::run(*args, &environment),
+        Command::Doctor(args) => commands::doctor::run(&args, &environment),
+    };
+    status.into()
+}

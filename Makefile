@@ -1,0 +1,45 @@
+# kiln's tasks. Each installs what it needs; see README.md.
+CARGO ?= cargo
+KILN := target/release/kiln
+DEMO := target/demo
+
+.PHONY: help demo test check bench setup toolchain release clean
+
+help: ## say what there is
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
+
+demo: toolchain ## build examples/hello into an OCI layout and show what is in it
+	$(CARGO) build --release --package kiln
+	rm -rf $(DEMO) && mkdir -p $(DEMO)
+	$(KILN) build examples/hello --tag hello:demo --work-dir $(DEMO)/work \
+		--output type=oci,dest=$(DEMO)/image > $(DEMO)/digest
+	@echo "image: $$(cat $(DEMO)/digest)"
+	@python3 examples/show_layout.py $(DEMO)/image
+
+test: toolchain setup ## run every test
+	$(CARGO) test --workspace --no-fail-fast
+
+check: toolchain ## formatter, lints, dependency rules
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
+	$(CARGO) deny check
+
+bench: toolchain setup ## measure kiln beside its peers
+	$(CARGO) build --release --package kiln
+	bash tests/bench.sh
+
+release: toolchain ## a static binary for containers: target/x86_64-unknown-linux-musl/release/kiln
+	command -v musl-gcc >/dev/null || (apt-get update -qq && apt-get install -y -qq musl-tools)
+	$(CARGO) build --release --package kiln --target x86_64-unknown-linux-musl
+
+setup: ## programs and base images for the tests
+	bash tests/setup.sh
+
+# Naming a target in rust-toolchain.toml does not add it to a toolchain that is already there.
+toolchain:
+	@rustup target list --installed 2>/dev/null | grep -qx wasm32-wasip1 || rustup target add wasm32-wasip1
+	@rustup target list --installed 2>/dev/null | grep -qx x86_64-unknown-linux-musl || rustup target add x86_64-unknown-linux-musl
+
+clean:
+	$(CARGO) clean

@@ -1,0 +1,3 @@
+#!/bin/sh
+# Prints the greeting that the build wrote.
+exec cat "$GREETING_FILE"

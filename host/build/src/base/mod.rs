@@ -1,0 +1,99 @@
+//! What a stage starts from: nothing, an earlier stage, or an image.
+
+mod image;
+
+pub(crate) use image::to_oci;
+
+use kiln_dockerfile::platform::Platform;
+use kiln_image::config::ImageConfig;
+use kiln_image::reference::Reference;
+
+use crate::engine::Engine;
+use crate::error::{BuildError, Result};
+use crate::layers::LayerRef;
+use crate::plan::{Base, StagePlan};
+use crate::request::NamedContext;
+use crate::stage::{Filesystem, FinishedStage, Stages};
+
+/// What a stage starts with.
+#[derive(Debug)]
+pub(crate) struct Start {
+    pub(crate) config: ImageConfig,
+    pub(crate) layers: Vec<LayerRef>,
+    pub(crate) filesystem: Filesystem,
+}
+
+/// Resolves the base of a stage; `name` is how the step is shown.
+pub(crate) fn open(
+    cx: &Engine<'_>,
+    stages: &dyn Stages,
+    plan: &StagePlan,
+    name: &str,
+) -> Result<Start> {
+    match &plan.base {
+        Base::Stage(index) => {
+            let stage = stages.finished(*index)?;
+            let filesystem = if cx.plan.uses(*index) == 1 {
+                stage.take_filesystem()
+            } else {
+                Filesystem::default()
+            };
+            Ok(Start { config: stage.config.clone(), layers: stage.layers.clone(), filesystem })
+        }
+        Base::Scratch => Ok(scratch(&plan.platform)),
+        base => cx.step(name, |_| from_image(cx, base, &plan.platform)),
+    }
+}
+
+/// An image or context that `--from` names, as if it were a finished stage.
+pub(crate) fn open_source(
+    cx: &Engine<'_>,
+    base: &Base,
+    platform: &Platform,
+) -> Result<FinishedStage> {
+    let start = match base {
+        Base::Scratch => scratch(platform),
+        base => from_image(cx, base, platform)?,
+    };
+    Ok(FinishedStage::new(start.config, start.layers, start.filesystem))
+}
+
+fn from_image(cx: &Engine<'_>, base: &Base, platform: &Platform) -> Result<Start> {
+    let (config, layers) = match base {
+        Base::Image(name) => image::from_registry(cx, &parse_reference(name)?, platform)?,
+        Base::Named(name) => match cx.request.build_contexts.get(name) {
+            Some(NamedContext::Image(reference)) => image::from_registry(cx, reference, platform)?,
+            Some(NamedContext::Layout(spec)) => image::from_layout(cx, spec, platform)?,
+            Some(NamedContext::Directory(_)) => {
+                return Err(BuildError::input(format!(
+                    "the context `{name}` is a directory; a directory as the base of a stage is \
+                     not supported"
+                ))
+                .with_hint(format!("use FROM scratch and COPY --from={name} / /")));
+            }
+            None => return Err(BuildError::input(format!("there is no context `{name}`"))),
+        },
+        Base::Scratch | Base::Stage(_) => {
+            return Err(BuildError::failed("a stage is not an image"));
+        }
+    };
+    Ok(Start { config, layers, filesystem: Filesystem::default() })
+}
+
+fn parse_reference(name: &str) -> Result<Reference> {
+    if let Some(rest) = name.strip_prefix("oci-layout://") {
+        return Err(BuildError::input(format!("`{name}` cannot be pulled"))
+            .with_hint(format!("pass --build-context NAME=oci-layout://{rest} and FROM NAME")));
+    }
+    name.parse().map_err(|error| {
+        BuildError::input(format!("failed to parse the image name `{name}`: {error}"))
+            .with_hint("an image is named [HOST[:PORT]/]NAME[:TAG][@DIGEST], in lower case")
+    })
+}
+
+/// The image that `FROM scratch` starts with.
+fn scratch(platform: &Platform) -> Start {
+    let mut config = ImageConfig::new(&image::to_oci(platform));
+    config.config.working_dir = "/".to_owned();
+    Start { config, layers: Vec::new(), filesystem: Filesystem::default() }
+}

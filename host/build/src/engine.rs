@@ -1,0 +1,204 @@
+//! What all stages of a build share: the store, the cache, the registry, the runners, the events.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use kiln_dockerfile::Instruction;
+use kiln_image::config;
+use kiln_image::manifest::Descriptor;
+use kiln_image::store::Store;
+use kiln_registry::Registry;
+use kiln_rootfs::Rootfs;
+use kiln_runner::{Runner, Step};
+
+use crate::cache::Cache;
+use crate::context::ContextDir;
+use crate::error::{BuildError, Context, ErrorKind, Result};
+use crate::events::{Event, EventSink, StepEnd, StepId};
+use crate::layers::LayerRef;
+use crate::plan::Plan;
+use crate::request::BuildRequest;
+use crate::scratch::Scratch;
+use crate::sources::ImageSources;
+
+/// What a build works with besides its request.
+pub struct Services {
+    /// The client for registries.
+    pub registry: Registry,
+    /// The runners, in order of preference.
+    pub runners: Vec<Arc<dyn Runner>>,
+}
+
+impl std::fmt::Debug for Services {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Services").finish_non_exhaustive()
+    }
+}
+
+/// One build.
+pub(crate) struct Engine<'a> {
+    pub(crate) request: &'a BuildRequest,
+    pub(crate) plan: &'a Plan,
+    pub(crate) store: Store,
+    pub(crate) cache: Cache,
+    pub(crate) scratch: Scratch,
+    /// The directory that COPY and ADD read, without what the ignore file names.
+    pub(crate) context: Option<Arc<ContextDir>>,
+    /// Images that `--from` names.
+    pub(crate) images: ImageSources,
+    services: &'a Services,
+    events: &'a dyn EventSink,
+    next_step: AtomicU64,
+}
+
+impl<'a> Engine<'a> {
+    /// Opens everything that a build needs.
+    pub(crate) fn open(
+        request: &'a BuildRequest,
+        plan: &'a Plan,
+        services: &'a Services,
+        events: &'a dyn EventSink,
+    ) -> Result<Self> {
+        let store = open_store(&request.work_dir)?;
+        let context = request
+            .context
+            .as_deref()
+            .map(|dir| ContextDir::open(dir, request.ignore_file.as_deref()).map(Arc::new))
+            .transpose()?;
+        Ok(Self {
+            request,
+            plan,
+            store,
+            cache: Cache::open(&request.work_dir)?,
+            scratch: Scratch::create(&request.work_dir)?,
+            context,
+            images: ImageSources::default(),
+            services,
+            events,
+            next_step: AtomicU64::new(1),
+        })
+    }
+
+    /// The client for registries.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.services.registry
+    }
+
+    /// Tells an event.
+    pub(crate) fn event(&self, event: &Event<'_>) {
+        self.events.event(event);
+    }
+
+    /// Tells something that does not stop the build.
+    pub(crate) fn warn(&self, message: &str) {
+        self.events.event(&Event::Warning { message });
+    }
+
+    /// Tells that a step begins.
+    pub(crate) fn start_step(&self, name: &str) -> StepId {
+        let id = self.next_step.fetch_add(1, Ordering::Relaxed);
+        self.event(&Event::StepStarted { id, name });
+        id
+    }
+
+    /// Runs something that is not an instruction as a step of its own.
+    pub(crate) fn step<T>(&self, name: &str, run: impl FnOnce(StepId) -> Result<T>) -> Result<T> {
+        let id = self.start_step(name);
+        let started = Instant::now();
+        let result = run(id);
+        let end = if result.is_ok() { StepEnd::Done } else { StepEnd::Failed };
+        self.event(&Event::StepFinished { id, elapsed: started.elapsed(), end });
+        result
+    }
+
+    /// Gives an error the place of an instruction.
+    pub(crate) fn locate(&self, error: BuildError, instruction: &Instruction) -> BuildError {
+        let text = &self.plan.text;
+        error.at(|error| {
+            let mut diagnostic = instruction.error(error.chain());
+            if let Some(hint) = error.hint() {
+                diagnostic = diagnostic.with_hint(hint);
+            }
+            diagnostic.render(&text.name, &text.text)
+        })
+    }
+
+    /// `SOURCE_DATE_EPOCH` as RFC 3339, when it is set.
+    pub(crate) fn epoch_time(&self) -> Option<String> {
+        config::timestamp(self.plan.epoch?, 0)
+    }
+
+    /// The time that a step made now gets.
+    pub(crate) fn now(&self) -> String {
+        self.epoch_time().unwrap_or_else(|| jiff::Timestamp::now().to_string())
+    }
+
+    /// Pulls the blobs that are not in the store yet.
+    pub(crate) fn ensure_local(&self, layers: &[LayerRef]) -> Result<()> {
+        let mut missing: Vec<(&Arc<kiln_image::reference::Reference>, Vec<Descriptor>)> =
+            Vec::new();
+        for layer in layers {
+            if self.store.has(&layer.descriptor.digest).is_some() {
+                continue;
+            }
+            let Some(origin) = &layer.origin else {
+                return Err(BuildError::failed(format!(
+                    "blob {} vanished from the work directory during the build",
+                    layer.descriptor.digest
+                ))
+                .with_hint("let nothing remove files below --work-dir while a build runs"));
+            };
+            match missing.iter_mut().find(|(have, _)| *have == origin) {
+                Some((_, list)) => list.push(layer.descriptor.clone()),
+                None => missing.push((origin, vec![layer.descriptor.clone()])),
+            }
+        }
+        for (origin, descriptors) in missing {
+            self.registry()
+                .pull_blobs(origin, &descriptors, &self.store, &|_| None)
+                .context(ErrorKind::Registry, || format!("pull {origin}"))?;
+        }
+        Ok(())
+    }
+
+    /// The runners that can take a step, best first.
+    pub(crate) fn runners_for(&self, rootfs: &Rootfs, step: &Step) -> Result<Vec<Arc<dyn Runner>>> {
+        let mut refusals = Vec::new();
+        let mut usable = Vec::new();
+        for runner in &self.services.runners {
+            if self.request.runner.is_some_and(|wanted| wanted != runner.kind()) {
+                continue;
+            }
+            if let Err(reason) = runner.available() {
+                refusals.push(format!("{}: {reason}", runner.kind()));
+                continue;
+            }
+            match runner.eligible(rootfs, step) {
+                Ok(()) => usable.push(Arc::clone(runner)),
+                Err(reason) => refusals.push(format!("{}: {reason}", runner.kind())),
+            }
+        }
+        if usable.is_empty() {
+            let reasons = if refusals.is_empty() {
+                "this kiln has no such runner".to_owned()
+            } else {
+                refusals.join("; ")
+            };
+            return Err(BuildError::new(
+                ErrorKind::Environment,
+                format!("no runner can execute this step: {reasons}"),
+            )
+            .with_hint("`kiln doctor` says which runners work here and what the others need"));
+        }
+        Ok(usable)
+    }
+}
+
+fn open_store(work_dir: &Path) -> Result<Store> {
+    let dir = work_dir.join("store");
+    Store::open(&dir)
+        .context(ErrorKind::Environment, || format!("open the content store {}", dir.display()))
+        .map_err(|error| error.with_hint("--work-dir must be a directory that kiln can write to"))
+}

@@ -1,0 +1,124 @@
+//! What is to be done, decided before anything is done: which stages, from what, in what order.
+
+mod stages;
+
+pub(crate) use stages::{Base, StagePlan, source};
+
+use std::collections::BTreeSet;
+
+use kiln_dockerfile::args::GlobalArgs;
+use kiln_dockerfile::instruction::{Dockerfile, Kind, parse_dockerfile};
+use kiln_dockerfile::platform::Platform;
+use kiln_dockerfile::{Diagnostic, suggest};
+
+use crate::error::{BuildError, Result};
+use crate::request::{BuildRequest, DockerfileText};
+
+/// A build, planned.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// The Dockerfile's text, for messages.
+    pub(crate) text: DockerfileText,
+    /// The escape character of the Dockerfile.
+    pub(crate) escape: char,
+    /// The arguments outside stages.
+    pub(crate) globals: GlobalArgs,
+    /// Every stage of the file, in its order; only those that [`Plan::needed`] names are built.
+    pub(crate) stages: Vec<StagePlan>,
+    /// The stage to build.
+    pub(crate) target: usize,
+    /// The stages that the target needs, itself included.
+    pub(crate) needed: BTreeSet<usize>,
+    /// The platform to build for.
+    pub(crate) target_platform: Platform,
+    /// Whether the user asked for that platform.
+    pub(crate) platform_is_explicit: bool,
+    /// `SOURCE_DATE_EPOCH`, seconds since 1970.
+    pub(crate) epoch: Option<i64>,
+}
+
+impl Plan {
+    /// Plans a build.
+    pub(crate) fn new(request: &BuildRequest) -> Result<Self> {
+        let text = request.dockerfile.clone();
+        if text.text.trim().is_empty() {
+            return Err(BuildError::input(format!("{}: the Dockerfile is empty", text.name))
+                .with_hint("a Dockerfile starts with FROM"));
+        }
+        let located = |diagnostic| at(&text, diagnostic);
+        let file = parse_dockerfile(&text.text).map_err(located)?;
+        let build_platform = Platform::local();
+        let target_platform = request.platform.clone().unwrap_or_else(|| build_platform.clone());
+        let target = find_target(&file, request.target.as_deref())?;
+        let name =
+            request.target.clone().or_else(|| file.stages[target].name.clone()).unwrap_or_default();
+        let mut globals =
+            GlobalArgs::predefined(&build_platform, &target_platform, &name, &request.build_args);
+        globals.declare(&file, &request.build_args).map_err(located)?;
+        let epoch = request
+            .build_args
+            .get("SOURCE_DATE_EPOCH")
+            .map(String::as_str)
+            .or_else(|| globals.get("SOURCE_DATE_EPOCH"))
+            .filter(|value| !value.is_empty())
+            .map(parse_epoch)
+            .transpose()?;
+        let stages = stages::resolve(&file, &globals, request, &target_platform, &text)?;
+        let needed = stages::needed(&stages, target);
+        Ok(Self {
+            escape: file.escape,
+            globals,
+            stages,
+            target,
+            needed,
+            target_platform,
+            platform_is_explicit: request.platform.is_some(),
+            epoch,
+            text,
+        })
+    }
+
+    /// The number of uses that other needed stages make of a stage.
+    pub(crate) fn uses(&self, stage: usize) -> usize {
+        self.needed
+            .iter()
+            .flat_map(|user| stages::uses(&self.stages, *user))
+            .filter(|used| *used == stage)
+            .count()
+    }
+}
+
+/// Turns an error of the Dockerfile into one of the build.
+pub(crate) fn at(text: &DockerfileText, diagnostic: Diagnostic) -> BuildError {
+    let rendered = diagnostic.render(&text.name, &text.text);
+    BuildError::input(diagnostic.message).at(|_| rendered)
+}
+
+fn find_target(file: &Dockerfile, target: Option<&str>) -> Result<usize> {
+    let Some(target) = target else { return Ok(file.stages.len() - 1) };
+    if let Some(index) = file.stage_index(target) {
+        return Ok(index);
+    }
+    if let Some(index) = target.parse().ok().filter(|index| *index < file.stages.len()) {
+        return Ok(index);
+    }
+    let names: Vec<&str> = file.stages.iter().filter_map(|stage| stage.name.as_deref()).collect();
+    let error = BuildError::input(format!("target stage `{target}` could not be found"));
+    Err(match suggest::nearest(target, names.iter().copied()) {
+        Some(near) => error.with_hint(format!("did you mean `{near}`?")),
+        None if names.is_empty() => error.with_hint("no stage of this Dockerfile has a name"),
+        None => error.with_hint(format!("the stages are: {}", names.join(", "))),
+    })
+}
+
+fn parse_epoch(value: &str) -> Result<i64> {
+    value.parse().ok().filter(|seconds| *seconds >= 0).ok_or_else(|| {
+        BuildError::input(format!("invalid SOURCE_DATE_EPOCH `{value}`"))
+            .with_hint("it is a number of seconds since 1970-01-01")
+    })
+}
+
+/// Whether an instruction counts as a numbered step: those that can change the file system.
+pub(crate) fn is_numbered(kind: &Kind) -> bool {
+    matches!(kind, Kind::Run(_) | Kind::Copy(_) | Kind::Add(_) | Kind::Workdir(_))
+}

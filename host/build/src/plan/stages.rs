@@ -1,0 +1,198 @@
+//! The stages and what each is based on.
+
+use std::collections::BTreeSet;
+
+use kiln_dockerfile::args::GlobalArgs;
+use kiln_dockerfile::expand::Lexer;
+use kiln_dockerfile::instruction::{Dockerfile, Instruction, Kind, Stage};
+use kiln_dockerfile::platform::Platform;
+
+use super::at;
+use crate::error::Result;
+use crate::request::{BuildRequest, DockerfileText};
+
+/// What stands after FROM and `--from` for an image without anything in it.
+const SCRATCH: &str = "scratch";
+
+/// A stage, with everything known about it before anything is pulled.
+#[derive(Clone, Debug)]
+pub(crate) struct StagePlan {
+    /// The stage's name in lower case.
+    pub(crate) name: Option<String>,
+    /// The FROM.
+    pub(crate) from: Instruction,
+    /// What it is based on.
+    pub(crate) base: Base,
+    /// The platform that its base is taken for.
+    pub(crate) platform: Platform,
+    /// The instructions, as written.
+    pub(crate) commands: Vec<Instruction>,
+    /// What its COPY --from and RUN --mount use, in their order.
+    sources: Vec<Base>,
+}
+
+/// Where files or a base come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Base {
+    /// Nothing.
+    Scratch,
+    /// An earlier stage.
+    Stage(usize),
+    /// An image, by the name in the Dockerfile.
+    Image(String),
+    /// What `--build-context` gave under this name.
+    Named(String),
+}
+
+/// Expands and resolves every FROM.
+pub(super) fn resolve(
+    file: &Dockerfile,
+    globals: &GlobalArgs,
+    request: &BuildRequest,
+    target_platform: &Platform,
+    text: &DockerfileText,
+) -> Result<Vec<StagePlan>> {
+    let mut plans = Vec::with_capacity(file.stages.len());
+    for (index, stage) in file.stages.iter().enumerate() {
+        let later = &file.stages[index..];
+        let cx = Resolve { file, globals, request, target_platform, text };
+        plans.push(cx.stage(stage, &plans, later)?);
+    }
+    Ok(plans)
+}
+
+/// What every FROM is resolved with.
+struct Resolve<'a> {
+    file: &'a Dockerfile,
+    globals: &'a GlobalArgs,
+    request: &'a BuildRequest,
+    target_platform: &'a Platform,
+    text: &'a DockerfileText,
+}
+
+impl Resolve<'_> {
+    fn stage(&self, stage: &Stage, earlier: &[StagePlan], later: &[Stage]) -> Result<StagePlan> {
+        let base = self.base_name(stage)?;
+        let base = named(&base, earlier, self.request, false);
+        let mut sources = Vec::new();
+        for command in &stage.commands {
+            let (verb, names): (_, Vec<&String>) = match &command.kind {
+                Kind::Copy(copy) => ("copy", copy.from.iter().collect()),
+                Kind::Run(run) => ("mount", run.mount_sources.iter().flatten().collect()),
+                _ => continue,
+            };
+            for name in names {
+                let error = |message| at(self.text, command.error(message));
+                if is_later(name, earlier, later) {
+                    return Err(error(format!(
+                        "cannot {verb} from stage `{name}`, it needs to be defined before the \
+                         current stage"
+                    )));
+                }
+                sources.push(source(name, earlier, self.request, error)?);
+            }
+        }
+        Ok(StagePlan {
+            name: stage.name.clone(),
+            from: stage.from.clone(),
+            base,
+            platform: self.platform(stage)?,
+            commands: stage.commands.clone(),
+            sources,
+        })
+    }
+
+    fn base_name(&self, stage: &Stage) -> Result<String> {
+        let base = self.expand(stage, &stage.base)?;
+        if base.is_empty() {
+            let message = format!("base name ({}) should not be blank", stage.base);
+            let hint = "give the ARG a default before the first FROM, or pass --build-arg";
+            return Err(at(self.text, stage.from.error(message).with_hint(hint)));
+        }
+        Ok(base)
+    }
+
+    fn platform(&self, stage: &Stage) -> Result<Platform> {
+        let Some(written) = &stage.platform else { return Ok(self.target_platform.clone()) };
+        let value = self.expand(stage, written)?;
+        let error = |message| at(self.text, stage.from.error(message));
+        if value.is_empty() {
+            return Err(error(format!("empty platform value from expression {written}")));
+        }
+        value.parse().map_err(|cause| error(format!("failed to parse platform {value}: {cause}")))
+    }
+
+    fn expand(&self, stage: &Stage, word: &str) -> Result<String> {
+        Lexer::new(self.file.escape)
+            .word(word, &self.globals.lookup())
+            .map_err(|cause| at(self.text, stage.from.error(cause.to_string())))
+    }
+}
+
+/// Whether a name is that of the current or a later stage, and of no earlier one.
+fn is_later(name: &str, earlier: &[StagePlan], later: &[Stage]) -> bool {
+    let name = name.to_lowercase();
+    later.iter().any(|stage| stage.name.as_deref() == Some(name.as_str()))
+        && !earlier.iter().any(|stage| stage.name.as_deref() == Some(name.as_str()))
+}
+
+/// What `--from=NAME` means in a stage that comes after `earlier`.
+pub(crate) fn source(
+    name: &str,
+    earlier: &[StagePlan],
+    request: &BuildRequest,
+    error: impl Fn(String) -> crate::error::BuildError,
+) -> Result<Base> {
+    if name.contains('$') {
+        return Err(error(
+            "variable expansion is not supported for --from, define a new stage with FROM using \
+             ARG from global scope as a workaround"
+                .to_owned(),
+        ));
+    }
+    if name.parse::<usize>().is_ok_and(|index| index >= earlier.len()) {
+        return Err(error(format!("invalid stage index {name}: only earlier stages can be used")));
+    }
+    Ok(named(name, earlier, request, true))
+}
+
+/// A name after FROM or `--from`: a stage goes before a named context, which goes before an image.
+/// Stages can be named by number after `--from` alone.
+fn named(name: &str, earlier: &[StagePlan], request: &BuildRequest, by_number: bool) -> Base {
+    let lower = name.to_lowercase();
+    if let Some(index) =
+        earlier.iter().rposition(|plan| plan.name.as_deref() == Some(lower.as_str()))
+    {
+        return Base::Stage(index);
+    }
+    if by_number && let Some(index) = name.parse().ok().filter(|index| *index < earlier.len()) {
+        return Base::Stage(index);
+    }
+    if request.build_contexts.contains_key(name) {
+        return Base::Named(name.to_owned());
+    }
+    if name == SCRATCH { Base::Scratch } else { Base::Image(name.to_owned()) }
+}
+
+/// The stages that one stage uses, once for each use.
+pub(super) fn uses(stages: &[StagePlan], index: usize) -> impl Iterator<Item = usize> {
+    let stage = &stages[index];
+    std::iter::once(&stage.base).chain(&stage.sources).filter_map(|base| match base {
+        Base::Stage(index) => Some(*index),
+        Base::Scratch | Base::Image(_) | Base::Named(_) => None,
+    })
+}
+
+/// The stages that a target needs, itself included.
+pub(super) fn needed(stages: &[StagePlan], target: usize) -> BTreeSet<usize> {
+    let mut needed = BTreeSet::from([target]);
+    let mut open = vec![target];
+    while let Some(index) = open.pop() {
+        for used in uses(stages, index) {
+            if needed.insert(used) {
+                open.push(used);
+            }
+        }
+    }
+    needed
+}

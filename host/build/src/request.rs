@@ -1,0 +1,85 @@
+//! What is to be built: the command line, resolved and checked.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use kiln_dockerfile::platform::Platform;
+use kiln_image::layer::compress::Compression;
+use kiln_image::reference::Reference;
+use kiln_runner::{Cancel, Kind, Network};
+
+/// Everything that a build depends on; nothing is read from the environment later.
+#[derive(Debug)]
+pub struct BuildRequest {
+    /// The directory that COPY and ADD read; `None` when the build has no context.
+    pub context: Option<PathBuf>,
+    /// The Dockerfile.
+    pub dockerfile: DockerfileText,
+    /// The text of the ignore file that applies, when there is one.
+    pub ignore_file: Option<String>,
+    /// The stage to build; the last one when `None`.
+    pub target: Option<String>,
+    /// `--build-arg`, by name.
+    pub build_args: BTreeMap<String, String>,
+    /// `--label`, by name.
+    pub labels: BTreeMap<String, String>,
+    /// `--annotation`, by name.
+    pub annotations: BTreeMap<String, String>,
+    /// `--platform`; the machine's own when `None`.
+    pub platform: Option<Platform>,
+    /// `--build-context`, by name.
+    pub build_contexts: BTreeMap<String, NamedContext>,
+    /// `--tag`.
+    pub tags: Vec<Reference>,
+    /// Where the image goes.
+    pub outputs: Vec<Output>,
+    /// Whether cached results of earlier builds may be used.
+    pub use_cache: bool,
+    /// `--network`.
+    pub network: Network,
+    /// `--add-host`: name and address.
+    pub extra_hosts: Vec<(String, String)>,
+    /// `--shm-size` in bytes.
+    pub shm_size: Option<u64>,
+    /// `--runner`; `None` is automatic.
+    pub runner: Option<Kind>,
+    /// How new layers are compressed.
+    pub compression: Compression,
+    /// Where blobs, caches and stages live.
+    pub work_dir: PathBuf,
+    /// Stops the build when set.
+    pub cancel: Cancel,
+}
+
+/// A Dockerfile's name, for messages, and its text.
+#[derive(Clone, Debug)]
+pub struct DockerfileText {
+    /// As the user would name it.
+    pub name: String,
+    /// The whole text.
+    pub text: String,
+}
+
+/// What `--build-context NAME=…` names.
+#[derive(Clone, Debug)]
+pub enum NamedContext {
+    /// A directory.
+    Directory(PathBuf),
+    /// An image of a registry (`docker-image://`).
+    Image(Reference),
+    /// An image of an OCI layout (`oci-layout://DIR[:TAG|@DIGEST]`), as written after the scheme.
+    Layout(String),
+}
+
+/// Where the built image goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// To the registries that the tags name.
+    Registry,
+    /// An OCI layout in a directory.
+    OciLayout(PathBuf),
+    /// An OCI layout in a tar file.
+    OciArchive(PathBuf),
+    /// What `docker load` reads.
+    DockerArchive(PathBuf),
+}

@@ -1,0 +1,20 @@
+//! Takes a step's result from the cache.
+
+use super::{Done, StageRun};
+use crate::cache::Key;
+use crate::error::Result;
+use crate::history::commit;
+
+impl StageRun<'_> {
+    /// When an earlier build left the result of this step, makes it this stage's.
+    pub(super) fn take_cached(&mut self, key: &Key, message: &str) -> Result<Option<Done>> {
+        if !self.cx.request.use_cache {
+            return Ok(None);
+        }
+        let Some(record) = self.cx.cache.get(key, &self.cx.store) else { return Ok(None) };
+        let created = record.created.clone();
+        self.adopt_layer(record)?;
+        commit(&mut self.config, message.to_owned(), true, Some(created));
+        Ok(Some(Done::Cached))
+    }
+}

@@ -1,0 +1,380 @@
+//! COPY and ADD.
+
+use std::sync::Arc;
+
+use kiln_dockerfile::chmod::Mode;
+use kiln_dockerfile::git_ref::{self, GitRef};
+use kiln_dockerfile::ignore::PatternMatcher;
+use kiln_dockerfile::instruction::{Add, Copy, Paths};
+use kiln_rootfs::changes::ChangeSet;
+use kiln_rootfs::copy::{self as engine, Choice, CopyOptions, Source};
+use kiln_rootfs::{Rootfs, Timestamp};
+
+use super::archive;
+use super::filesystem::LayerContent;
+use super::sources::SourceTree;
+use super::wildcard::{self, has_wildcards};
+use super::workdir::absolute;
+use super::{Done, StageRun};
+use crate::cache::KeyBuilder;
+use crate::content::hash_tree;
+use crate::context::ContextDir;
+use crate::error::{BuildError, Context, ErrorKind, Result};
+use crate::history::commit;
+use crate::layers::chain_id;
+
+/// COPY and ADD in one form.
+struct Request<'a> {
+    verb: &'static str,
+    paths: &'a Paths,
+    from: Option<&'a str>,
+    chown: Option<&'a str>,
+    chmod: Option<&'a str>,
+    link: bool,
+    parents: bool,
+    excludes: &'a [String],
+    unpack: bool,
+}
+
+/// Where files are read, open.
+enum Opened {
+    Context(Arc<ContextDir>),
+    Rootfs(Arc<Rootfs>),
+}
+
+impl Opened {
+    fn source(&self) -> &dyn Source {
+        match self {
+            Self::Context(context) => context.as_ref(),
+            Self::Rootfs(rootfs) => rootfs.as_ref(),
+        }
+    }
+}
+
+impl StageRun<'_> {
+    /// Executes COPY or takes its result from the cache.
+    pub(super) fn copy(&mut self, copy: &Copy) -> Result<Done> {
+        self.copy_files(&Request {
+            verb: "COPY",
+            paths: &copy.paths,
+            from: copy.from.as_deref(),
+            chown: copy.chown.as_deref(),
+            chmod: copy.chmod.as_deref(),
+            link: copy.link,
+            parents: copy.parents,
+            excludes: &copy.excludes,
+            unpack: false,
+        })
+    }
+
+    /// Executes ADD or takes its result from the cache.
+    pub(super) fn add(&mut self, add: &Add) -> Result<Done> {
+        if add.checksum.is_some() {
+            return Err(BuildError::input("ADD --checksum is not supported yet"));
+        }
+        if add.keep_git_dir.is_some() {
+            return Err(BuildError::input("ADD --keep-git-dir is not supported yet"));
+        }
+        self.copy_files(&Request {
+            verb: "ADD",
+            paths: &add.paths,
+            from: None,
+            chown: add.chown.as_deref(),
+            chmod: add.chmod.as_deref(),
+            link: add.link,
+            parents: false,
+            excludes: &add.excludes,
+            unpack: add.unpack.unwrap_or(true),
+        })
+    }
+
+    fn copy_files(&mut self, request: &Request<'_>) -> Result<Done> {
+        for source in &request.paths.sources {
+            refuse_remote(request.verb, source)?;
+        }
+        let mode = request
+            .chmod
+            .map(|text| Mode::parse(text).map_err(|error| BuildError::input(error.to_string())))
+            .transpose()?;
+        let tree = self.open_source(request.from)?;
+        let message = message(request);
+        let dest = destination(&self.config.config.working_dir, &request.paths.dest);
+        let mut key = None;
+        if self.cx.request.use_cache {
+            let found = self.copy_key(request, &tree, &dest)?;
+            if let Some(done) = self.take_cached(&found, &message)? {
+                return Ok(done);
+            }
+            key = Some(found);
+        }
+        let opened = match &tree {
+            SourceTree::Context(context) => Opened::Context(Arc::clone(context)),
+            SourceTree::Image(stage) => Opened::Rootfs(stage.rootfs(self.cx)?),
+        };
+        let owner = match request.chown {
+            None => None,
+            // --link copies into nothing: no name is known there.
+            Some(spec) if request.link => Some(crate::users::UserDatabase::default().owner(spec))
+                .map(|(uid, gid, _)| (uid, gid)),
+            Some(spec) => Some(self.owner(spec)?),
+        };
+        let change = mode.as_ref().map(|mode| move |old, is_dir| mode.apply(old, is_dir));
+        let options = CopyOptions {
+            owner,
+            mode: change.as_ref().map(|change| change as &engine::ModeChange<'_>),
+            parent_mode: match &mode {
+                Some(Mode::Octal(mode)) => Some(*mode),
+                _ => None,
+            },
+            parent_time: self.cx.plan.epoch.map(|secs| Timestamp { secs, nanos: 0 }),
+            ..CopyOptions::default()
+        };
+        let created = if request.link {
+            let dir = self.cx.scratch.new_dir()?;
+            let scratch = Rootfs::create(&dir)
+                .context(ErrorKind::Environment, || format!("create {}", dir.display()))?;
+            let changes = self.fill(request, opened.source(), &scratch, &dest, &options)?;
+            let created = self.add_layer_of(&scratch, &changes, key.as_ref())?;
+            // What cannot be removed now goes with the build's directory.
+            let _later = scratch.remove();
+            created
+        } else {
+            self.materialise()?;
+            let rootfs = self.filesystem.rootfs();
+            let changes = self.fill(request, opened.source(), rootfs, &dest, &options)?;
+            self.add_layer(key.as_ref(), LayerContent { changes: Some(changes) })?
+        };
+        commit(&mut self.config, message, true, Some(created));
+        Ok(Done::Executed)
+    }
+
+    /// Copies everything that the instruction names into `rootfs`.
+    fn fill(
+        &self,
+        request: &Request<'_>,
+        source: &dyn Source,
+        rootfs: &Rootfs,
+        dest: &[u8],
+        options: &CopyOptions<'_>,
+    ) -> Result<ChangeSet> {
+        let mut changes = ChangeSet::new();
+        let excludes = matcher(request.excludes)?;
+        for written in &request.paths.sources {
+            let what = || format!("{} {written}", request.verb);
+            if request.parents {
+                self.fill_parents(request, written, source, rootfs, dest, options, &mut changes)?;
+                continue;
+            }
+            for from in wildcard::resolve(source, written).context(ErrorKind::Input, what)? {
+                let found = source
+                    .canonicalize(&from)
+                    .and_then(|path| source.metadata(&path))
+                    .map_err(|error| not_found(written, error))?;
+                if request.unpack
+                    && !found.is_dir()
+                    && archive::unpack(self.cx, source, &from, rootfs, dest, options, &mut changes)?
+                {
+                    continue;
+                }
+                let filter = |path: &[u8]| choose(None, excludes.as_ref(), path);
+                let options = CopyOptions {
+                    filter: excludes.as_ref().map(|_| &filter as &engine::Filter<'_>),
+                    ..*options
+                };
+                engine::copy(source, &from, rootfs, dest, &options, &mut changes)
+                    .context(ErrorKind::Failed, what)?;
+            }
+        }
+        for file in &request.paths.files {
+            engine::write_file(
+                rootfs,
+                file.name.as_bytes(),
+                file.content.as_bytes(),
+                dest,
+                options,
+                &mut changes,
+            )
+            .context(ErrorKind::Failed, || format!("{} <<{}", request.verb, file.name))?;
+        }
+        Ok(changes)
+    }
+
+    /// COPY --parents: the source's directories are kept, from the pivot `/./` on.
+    #[expect(clippy::too_many_arguments, reason = "one source of one instruction")]
+    fn fill_parents(
+        &self,
+        request: &Request<'_>,
+        written: &str,
+        source: &dyn Source,
+        rootfs: &Rootfs,
+        dest: &[u8],
+        options: &CopyOptions<'_>,
+        changes: &mut ChangeSet,
+    ) -> Result<()> {
+        let (root, pattern) = written.split_once("/./").unwrap_or(("/", written));
+        let pattern = absolute("/", pattern);
+        let pattern = pattern.trim_start_matches('/');
+        if !has_wildcards(root) && !has_wildcards(pattern) {
+            source
+                .canonicalize(absolute("/", &format!("{root}/{pattern}")).as_bytes())
+                .map_err(|error| not_found(written, error))?;
+        }
+        let excludes = matcher(request.excludes)?;
+        let includes = matcher(&[pattern.to_owned()])?;
+        let filter = |path: &[u8]| choose(includes.as_ref(), excludes.as_ref(), path);
+        let options = CopyOptions { filter: Some(&filter), ..*options };
+        let what = || format!("{} {written}", request.verb);
+        for from in wildcard::resolve(source, root).context(ErrorKind::Input, what)? {
+            engine::copy(source, &from, rootfs, dest, &options, changes)
+                .context(ErrorKind::Failed, what)?;
+        }
+        Ok(())
+    }
+
+    fn copy_key(
+        &self,
+        request: &Request<'_>,
+        tree: &SourceTree,
+        dest: &[u8],
+    ) -> Result<crate::cache::Key> {
+        let mut key = KeyBuilder::new(request.verb);
+        self.key_state(&mut key);
+        key.field("dest", dest);
+        key.field("chown", format!("{:?}", request.chown));
+        key.field("chmod", format!("{:?}", request.chmod));
+        key.field("flags", format!("{} {} {}", request.link, request.parents, request.unpack));
+        key.list("excludes", request.excludes.iter());
+        for file in &request.paths.files {
+            key.field("file", &file.name).field("content", &file.content);
+        }
+        key.list("sources", request.paths.sources.iter());
+        match tree {
+            SourceTree::Image(stage) => {
+                key.field("from", chain_id(&stage.layers).to_string());
+            }
+            SourceTree::Context(context) => {
+                for written in &request.paths.sources {
+                    let what = || format!("{} {written}", request.verb);
+                    let pattern = match request.parents {
+                        true => written.split_once("/./").map_or("/", |(root, _)| root),
+                        false => written,
+                    };
+                    let found = wildcard::resolve(context.as_ref(), pattern)
+                        .context(ErrorKind::Input, what)?;
+                    for from in found {
+                        let digest = hash_tree(context.as_ref(), &from)
+                            .map_err(|error| not_found(written, error))?;
+                        key.field("path", &from).field("digest", digest.as_bytes());
+                    }
+                }
+            }
+        }
+        Ok(key.finish())
+    }
+}
+
+/// The destination as an absolute path; a slash at its end says that it is a directory.
+fn destination(working_dir: &str, dest: &str) -> Vec<u8> {
+    let is_directory = matches!(dest, "" | ".") || dest.ends_with('/') || dest.ends_with("/.");
+    let mut path = absolute(working_dir, dest).into_bytes();
+    if is_directory && path.last() != Some(&b'/') {
+        path.push(b'/');
+    }
+    path
+}
+
+fn message(request: &Request<'_>) -> String {
+    let mut words = vec![request.verb.to_owned()];
+    if request.parents {
+        words.push("--parents".to_owned());
+    }
+    words.extend(request.chown.map(|chown| format!("--chown={chown}")));
+    words.extend(request.chmod.map(|chmod| format!("--chmod={chmod}")));
+    words.extend(request.paths.sources.iter().cloned());
+    words.extend(request.paths.files.iter().map(|file| format!("<<{}", file.name)));
+    words.push(request.paths.dest.clone());
+    words.push("# buildkit".to_owned());
+    words.join(" ")
+}
+
+fn matcher(patterns: &[String]) -> Result<Option<PatternMatcher>> {
+    if patterns.is_empty() {
+        return Ok(None);
+    }
+    PatternMatcher::new(patterns).map(Some).map_err(|error| BuildError::input(error.to_string()))
+}
+
+/// What the include and exclude patterns say of a path.
+fn choose(
+    includes: Option<&PatternMatcher>,
+    excludes: Option<&PatternMatcher>,
+    path: &[u8],
+) -> Choice {
+    let path = String::from_utf8_lossy(path);
+    let excluded = excludes.is_some_and(|matcher| matcher.matches_or_parent_matches(&path));
+    if excluded {
+        let may_come_back = excludes.is_some_and(PatternMatcher::has_exclusions);
+        return if may_come_back { Choice::Look } else { Choice::Skip };
+    }
+    match includes {
+        Some(includes) if !includes.matches_or_parent_matches(&path) => Choice::Look,
+        _ => Choice::Copy,
+    }
+}
+
+fn not_found(written: &str, error: kiln_rootfs::RootfsError) -> BuildError {
+    if error.is_not_found() {
+        return BuildError::input(format!("\"{written}\": not found"))
+            .with_hint("the path is looked for in the source's root; .dockerignore may hide it");
+    }
+    BuildError::input(format!("\"{written}\"")).with_source(error)
+}
+
+fn refuse_remote(verb: &str, source: &str) -> Result<()> {
+    let git = GitRef::parse(source).map_err(|error| BuildError::input(error.to_string()))?;
+    let is_git = git.is_some_and(|git| !git.is_like_local);
+    let is_http = git_ref::is_http(source);
+    if verb == "COPY" && is_git {
+        return Err(BuildError::input("source can't be a git ref for COPY").with_hint("use ADD"));
+    }
+    if verb == "COPY" && is_http {
+        return Err(BuildError::input("source can't be a URL for COPY").with_hint("use ADD"));
+    }
+    if is_git || is_http {
+        let kind = if is_git { "git repository" } else { "URL" };
+        return Err(BuildError::input(format!("ADD of a {kind} is not supported yet: {source}"))
+            .with_hint("fetch it before the build and COPY it"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn destinations_keep_their_slash() {
+        for (dir, dest, expected) in [
+            ("/w", "x", "/w/x"),
+            ("/w", "x/", "/w/x/"),
+            ("/w", ".", "/w/"),
+            ("", "./", "/"),
+            ("/w", "/", "/"),
+            ("/w", "/a/.", "/a/"),
+        ] {
+            assert_eq!(destination(dir, dest), expected.as_bytes(), "{dir} {dest}");
+        }
+    }
+
+    #[test]
+    fn patterns_choose() {
+        let excludes = matcher(&["*.md".into(), "!README.md".into()]).unwrap();
+        let choose_of = |path: &str| choose(None, excludes.as_ref(), path.as_bytes());
+        assert_eq!(choose_of("a.md"), Choice::Look);
+        assert_eq!(choose_of("README.md"), Choice::Copy);
+        let includes = matcher(&["a/*/c".into()]).unwrap();
+        let include_of = |path: &str| choose(includes.as_ref(), None, path.as_bytes());
+        assert_eq!(include_of("a"), Choice::Look);
+        assert_eq!(include_of("a/b/c/d"), Choice::Copy);
+    }
+}

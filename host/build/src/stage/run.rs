@@ -1,0 +1,223 @@
+//! RUN.
+
+use kiln_dockerfile::args::PROXY_ARGS;
+use kiln_dockerfile::instruction::{Network as RunNetwork, Run, Script, Security};
+use kiln_runner::{ExitStatus, Kind, Limits, Network, OutputSink, RunError, Runner, Step, Stream};
+
+use super::filesystem::LayerContent;
+use super::mounts::StepMounts;
+use super::{Done, StageRun};
+use crate::cache::KeyBuilder;
+use crate::engine::Engine;
+use crate::error::{BuildError, ErrorKind, Result};
+use crate::events::{Event, StepId};
+use crate::history::commit;
+use crate::schedule::cancelled;
+
+/// The host name that a step sees.
+const HOSTNAME: &str = "kiln";
+
+impl StageRun<'_> {
+    /// Executes RUN or takes its result from the cache.
+    pub(super) fn run(&mut self, run: &Run) -> Result<Done> {
+        self.refuse_unsupported(run)?;
+        let script = run.script();
+        let argv = match &script {
+            Script::Exec(argv) => argv.clone(),
+            Script::Shell(text) => self.with_shell(text.clone()),
+            Script::File { name, .. } => self.with_shell(format!("{}/{name}", Script::DIR)),
+        };
+        if argv.is_empty() || argv[0].is_empty() {
+            return Err(BuildError::input("RUN: no command was given"));
+        }
+        let mounts = StepMounts::resolve(self, run, &script)?;
+        let network = match run.network {
+            RunNetwork::None => Network::None,
+            RunNetwork::Host => Network::Default,
+            RunNetwork::Default => self.cx.request.network,
+        };
+        let mut key = KeyBuilder::new("run");
+        self.key_state(&mut key);
+        key.list("argv", argv.iter());
+        key.list(
+            "env",
+            self.env.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().iter(),
+        );
+        key.field("user", &self.config.config.user);
+        key.field("cwd", &self.config.config.working_dir);
+        key.field("network", format!("{network:?}"));
+        let hosts = &self.cx.request.extra_hosts;
+        key.list("hosts", hosts.iter().map(|(n, a)| format!("{n}={a}")).collect::<Vec<_>>().iter());
+        mounts.add_to_key(&mut key);
+        let key = key.finish();
+        let message = format!("RUN {} # buildkit", self.run_message(&argv));
+        if let Some(done) = self.take_cached(&key, &message)? {
+            return Ok(done);
+        }
+        let content = self.run_now(argv, network, &mounts)?;
+        let created = self.add_layer(Some(&key), content)?;
+        commit(&mut self.config, message, true, Some(created));
+        Ok(Done::Executed)
+    }
+
+    fn refuse_unsupported(&self, run: &Run) -> Result<()> {
+        if run.security == Security::Insecure {
+            return Err(BuildError::input("RUN --security=insecure is not supported")
+                .with_hint("kiln grants no step more rights than the pod has; remove the flag"));
+        }
+        if !run.devices.is_empty() {
+            return Err(BuildError::input("RUN --device is not supported")
+                .with_hint("kiln passes no device into a step; remove the flag"));
+        }
+        let local = kiln_dockerfile::platform::Platform::local();
+        let platform = self.platform();
+        if platform.os != local.os || platform.architecture != local.architecture {
+            return Err(BuildError::new(
+                ErrorKind::Environment,
+                format!("RUN for {platform} on a {local} machine is not supported"),
+            )
+            .with_hint("run this build on a node of that architecture, one build a platform"));
+        }
+        Ok(())
+    }
+
+    fn with_shell(&self, text: String) -> Vec<String> {
+        let mut argv = self.shell();
+        argv.push(text);
+        argv
+    }
+
+    /// The step in the history: build arguments, then the command, as BuildKit writes it.
+    fn run_message(&self, argv: &[String]) -> String {
+        let mut arguments: Vec<(String, String)> = Vec::new();
+        for (name, value) in &self.build_args {
+            let value = match self.env.get(name) {
+                Some(value) => value.to_owned(),
+                None => value.clone().unwrap_or_default(),
+            };
+            match arguments.iter_mut().find(|(have, _)| have == name) {
+                Some((_, old)) => *old = value,
+                None => arguments.push((name.clone(), value)),
+            }
+        }
+        let mut words = Vec::new();
+        if !arguments.is_empty() {
+            words.push(format!("|{}", arguments.len()));
+            words.extend(arguments.iter().map(|(name, value)| format!("{name}={value}")));
+        }
+        words.extend(argv.iter().cloned());
+        words.join(" ")
+    }
+
+    fn run_now(
+        &mut self,
+        argv: Vec<String>,
+        network: Network,
+        mounts: &StepMounts,
+    ) -> Result<LayerContent> {
+        let cx = self.cx;
+        self.materialise()?;
+        let mounted = mounts.open(self)?;
+        let user = self
+            .users()?
+            .user(&self.config.config.user)
+            .map_err(|error| BuildError::input(error.to_string()))?;
+        let cwd = match self.config.config.working_dir.as_str() {
+            "" => "/".to_owned(),
+            dir => dir.to_owned(),
+        };
+        self.filesystem.prepare(&cwd)?;
+        let rootfs = self.filesystem.rootfs();
+        let mut env: Vec<(Vec<u8>, Vec<u8>)> =
+            self.env.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        for name in PROXY_ARGS {
+            if let Some(value) = cx.request.build_args.get(name)
+                && self.env.get(name).is_none()
+            {
+                env.push((name.into(), value.clone().into()));
+            }
+        }
+        if self.env.get("HOME").is_none() {
+            env.push((b"HOME".to_vec(), user.home.clone().into_bytes()));
+        }
+        mounted.add_to_env(&mut env);
+        let step = Step {
+            argv: argv.iter().map(|word| word.clone().into_bytes()).collect(),
+            env,
+            cwd: cwd.into_bytes(),
+            user: user.credentials,
+            mounts: mounted.mounts(),
+            network,
+            hostname: HOSTNAME.to_owned(),
+            extra_hosts: cx.request.extra_hosts.clone(),
+            limits: Limits { timeout: None, shm_size: cx.request.shm_size },
+            cancel: cx.request.cancel.clone(),
+        };
+        let sink = StepOutput { cx, id: self.step };
+        let runners = cx.runners_for(rootfs, &step)?;
+        for (position, runner) in runners.iter().enumerate() {
+            if runner.kind() != Kind::Namespaces {
+                self.note(&format!("runner: {}", runner.kind()));
+            }
+            match runner.run(rootfs, &step, &sink) {
+                Ok(outcome) if outcome.status.success() => {
+                    mounted.release();
+                    return Ok(LayerContent { changes: outcome.changes });
+                }
+                Ok(outcome) => return Err(failed(&argv, outcome.status)),
+                Err(RunError::NeedsNative(reason)) if position + 1 < runners.len() => {
+                    self.note(&format!("{} runner: needs native: {reason}", runner.kind()));
+                }
+                Err(error) => return Err(not_run(&argv, runner.as_ref(), error)),
+            }
+        }
+        Err(BuildError::new(ErrorKind::Environment, "no runner can execute this step")
+            .with_hint("`kiln doctor` says what each runner lacks here"))
+    }
+}
+
+/// A step's own failure, in BuildKit's words.
+fn failed(argv: &[String], status: ExitStatus) -> BuildError {
+    let cause = match status {
+        ExitStatus::Code(code) => format!("exit code: {code}"),
+        ExitStatus::Signal(signal) => {
+            format!("exit code: {} (killed by signal {signal})", 128 + signal)
+        }
+    };
+    BuildError::failed(format!(
+        "process \"{}\" did not complete successfully: {cause}",
+        argv.join(" ")
+    ))
+}
+
+fn not_run(argv: &[String], runner: &dyn Runner, error: RunError) -> BuildError {
+    let what = |cause: String| {
+        format!("process \"{}\" did not complete successfully: {cause}", argv.join(" "))
+    };
+    match error {
+        RunError::Cancelled => cancelled(),
+        RunError::CannotStart { program, reason, code } => {
+            BuildError::failed(what(format!("exit code: {code}: {program}: {reason}")))
+        }
+        RunError::TimedOut(_) | RunError::Limit(_) => BuildError::failed(what(error.to_string())),
+        RunError::NeedsNative(_) => BuildError::failed(what(error.to_string()))
+            .with_hint("--runner auto runs such a step natively"),
+        RunError::Unavailable(_) | RunError::Io { .. } => {
+            BuildError::new(ErrorKind::Environment, format!("the {} runner failed", runner.kind()))
+                .with_source(error)
+                .with_hint("`kiln doctor` says which runners work here")
+        }
+    }
+}
+
+/// Hands a step's output on as events.
+struct StepOutput<'a> {
+    cx: &'a Engine<'a>,
+    id: StepId,
+}
+
+impl OutputSink for StepOutput<'_> {
+    fn write(&self, stream: Stream, bytes: &[u8]) {
+        self.cx.event(&Event::StepOutput { id: self.id, stream, bytes });
+    }
+}

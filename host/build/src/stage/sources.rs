@@ -1,0 +1,44 @@
+//! What COPY --from and RUN --mount=from read: an earlier stage, an image, a named context.
+
+use std::sync::Arc;
+
+use super::{FinishedStage, StageRun};
+use crate::context::ContextDir;
+use crate::error::{BuildError, Result};
+use crate::plan::Base;
+use crate::request::NamedContext;
+
+/// Where files come from.
+pub(super) enum SourceTree {
+    /// The build context or a named directory.
+    Context(Arc<ContextDir>),
+    /// A stage or an image.
+    Image(Arc<FinishedStage>),
+}
+
+impl StageRun<'_> {
+    /// Opens what `from` names; `None` is the build context.
+    pub(super) fn open_source(&self, from: Option<&str>) -> Result<SourceTree> {
+        let Some(name) = from else {
+            return match &self.cx.context {
+                Some(context) => Ok(SourceTree::Context(Arc::clone(context))),
+                None => Err(BuildError::input("this build has no context to copy from")
+                    .with_hint("give a directory: `kiln build DIR`")),
+            };
+        };
+        match self.source(name)? {
+            Base::Stage(index) => Ok(SourceTree::Image(self.stages.finished(index)?)),
+            Base::Named(name) => match self.cx.request.build_contexts.get(&name) {
+                Some(NamedContext::Directory(dir)) => {
+                    Ok(SourceTree::Context(Arc::new(ContextDir::open(dir, None)?)))
+                }
+                _ => self.open_image(&Base::Named(name)),
+            },
+            base => self.open_image(&base),
+        }
+    }
+
+    fn open_image(&self, base: &Base) -> Result<SourceTree> {
+        Ok(SourceTree::Image(self.cx.images.open(self.cx, base, self.platform())?))
+    }
+}

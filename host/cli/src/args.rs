@@ -1,0 +1,173 @@
+//! What may be typed; the comments are the help texts.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::progress;
+
+/// Builds a Dockerfile into an OCI image and pushes it: no daemon, no root, no capability.
+#[derive(Debug, Parser)]
+#[command(name = "kiln", version, propagate_version = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Build an image from a Dockerfile
+    #[command(visible_alias = "b")]
+    Build(Box<BuildArgs>),
+    /// Say which runners work on this machine, and for each that does not, why and what to do
+    Doctor(DoctorArgs),
+}
+
+/// Arguments of `kiln doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Directory that would hold the state of a build
+    #[arg(long, value_name = "DIR", env = "KILN_WORK_DIR")]
+    pub(crate) work_dir: Option<PathBuf>,
+}
+
+/// Arguments of `kiln build`; names and meanings as in `docker buildx build`.
+#[derive(Debug, Args)]
+pub(crate) struct BuildArgs {
+    /// Directory that COPY and ADD read
+    #[arg(default_value = ".", value_name = "CONTEXT")]
+    pub(crate) context: String,
+
+    /// Dockerfile (default: CONTEXT/Dockerfile; `-` reads it from stdin)
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) file: Option<String>,
+
+    /// Name and optionally a tag of the result, such as `registry:5000/team/app:1.2`
+    #[arg(short, long, value_name = "REF")]
+    pub(crate) tag: Vec<String>,
+
+    /// Push the result to the registries that the tags name
+    #[arg(long)]
+    pub(crate) push: bool,
+
+    /// Where the result goes: `type=oci|oci-archive|docker|local|tar|registry,dest=PATH`
+    #[arg(short, long, value_name = "SPEC")]
+    pub(crate) output: Vec<String>,
+
+    /// Set a build argument; without a value it is taken from the environment
+    #[arg(long, value_name = "KEY[=VALUE]")]
+    pub(crate) build_arg: Vec<String>,
+
+    /// Stage to build
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) target: Option<String>,
+
+    /// Platform to build for, such as `linux/amd64`
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub(crate) platform: Option<String>,
+
+    /// Set a label of the image
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) label: Vec<String>,
+
+    /// Set an annotation of the image's manifest
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) annotation: Vec<String>,
+
+    /// Another context: a directory, `docker-image://REF` or `oci-layout://DIR[:TAG]`
+    #[arg(long, value_name = "NAME=SOURCE")]
+    pub(crate) build_context: Vec<String>,
+
+    /// Use no cached result
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+
+    /// Network of RUN steps
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) network: NetworkMode,
+
+    /// Add a line to /etc/hosts of RUN steps
+    #[arg(long, value_name = "HOST:IP")]
+    pub(crate) add_host: Vec<String>,
+
+    /// Size of /dev/shm in RUN steps, such as `128m`
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) shm_size: Option<String>,
+
+    /// What executes RUN steps
+    #[arg(long, value_enum, default_value_t, env = "KILN_RUNNER")]
+    pub(crate) runner: RunnerChoice,
+
+    /// How new layers are compressed
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) compression: CompressionChoice,
+
+    /// How progress is shown, on stderr
+    #[arg(long, value_enum, default_value_t, env = "KILN_PROGRESS")]
+    pub(crate) progress: progress::Mode,
+
+    /// Print nothing but the image's digest and errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+
+    /// Write the digest of the image's config to a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) iidfile: Option<PathBuf>,
+
+    /// Write the result's digests and names to a file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) metadata_file: Option<PathBuf>,
+
+    /// Directory that holds all state of builds; several builds may share it
+    #[arg(long, value_name = "DIR", env = "KILN_WORK_DIR")]
+    pub(crate) work_dir: Option<PathBuf>,
+
+    /// Reach this registry by plain HTTP
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) insecure_registry: Vec<String>,
+
+    /// Do not verify this registry's certificate
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) skip_tls_verify_registry: Vec<String>,
+
+    /// CA certificate for a registry
+    #[arg(long, value_name = "HOST[:PORT]=FILE")]
+    pub(crate) registry_certificate: Vec<String>,
+
+    /// Pull through a mirror
+    #[arg(long, value_name = "REGISTRY=MIRROR")]
+    pub(crate) registry_mirror: Vec<String>,
+}
+
+/// `--network`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum NetworkMode {
+    /// the network of the pod or machine
+    #[default]
+    #[value(alias = "host")]
+    Default,
+    /// loopback alone
+    None,
+}
+
+/// `--runner`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum RunnerChoice {
+    /// the strongest sandbox that can run the step
+    #[default]
+    Auto,
+    /// Linux namespaces
+    Namespaces,
+}
+
+/// `--compression`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum CompressionChoice {
+    /// readable everywhere
+    #[default]
+    Gzip,
+    /// smaller and faster
+    Zstd,
+    /// as it is
+    Uncompressed,
+}

@@ -1,0 +1,5 @@
+//! One module a subcommand.
+
+pub(crate) mod build;
+pub(crate) mod doctor;
+mod services;

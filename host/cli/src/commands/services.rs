@@ -1,0 +1,51 @@
+//! What a build works with: the registry client and the runners.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use kiln_build::{BuildError, Result, Services};
+use kiln_registry::{Config, Registry};
+use kiln_runner::{Cancel, Runner};
+use kiln_runner_namespaces::Namespaces;
+
+use crate::args::BuildArgs;
+use crate::environment::Environment;
+use crate::spec;
+
+/// The services of a build.
+pub(super) fn open(
+    args: &BuildArgs,
+    environment: &Environment,
+    cancel: &Cancel,
+) -> Result<Services> {
+    Ok(Services { registry: registry(args, environment, cancel)?, runners: runners(environment) })
+}
+
+/// Every runner of this program, in order of preference.
+pub(super) fn runners(environment: &Environment) -> Vec<Arc<dyn Runner>> {
+    vec![Arc::new(Namespaces::new(environment.os("PATH").map(ToOwned::to_owned)))]
+}
+
+fn registry(args: &BuildArgs, environment: &Environment, cancel: &Cancel) -> Result<Registry> {
+    let mut config =
+        Config { env: environment.texts(), cancel: cancel.flag(), ..Config::default() };
+    for host in &args.insecure_registry {
+        config.registries.entry(host.clone()).or_default().plain_http = Some(true);
+    }
+    for host in &args.skip_tls_verify_registry {
+        config.registries.entry(host.clone()).or_default().skip_tls_verify = true;
+    }
+    for text in &args.registry_certificate {
+        let (host, file) = spec::key_value("registry-certificate", text)?;
+        if !Path::new(&file).is_file() {
+            return Err(BuildError::input(format!("--registry-certificate {text}: no such file")));
+        }
+        config.registries.entry(host).or_default().ca_files.push(file.into());
+    }
+    for text in &args.registry_mirror {
+        let (host, mirror) = spec::key_value("registry-mirror", text)?;
+        config.mirrors.entry(host).or_default().push(mirror);
+    }
+    Registry::new(config)
+        .map_err(|error| BuildError::input("set up the registry client").with_source(error))
+}

@@ -1,0 +1,124 @@
+//! Small languages of the command line: `type=oci,dest=out`, `host:1.2.3.4`, `64m`.
+
+use std::path::PathBuf;
+
+use kiln_build::{BuildError, NamedContext, Output, Result};
+
+/// Splits `KEY=VALUE`.
+pub(crate) fn key_value(flag: &str, text: &str) -> Result<(String, String)> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(BuildError::input(format!("--{flag} {text}: expected KEY=VALUE"))),
+    }
+}
+
+/// `--output`.
+pub(crate) fn output(text: &str) -> Result<Output> {
+    let wrong = |why: &str| {
+        BuildError::input(format!("--output {text}: {why}"))
+            .with_hint("for example --output type=oci,dest=DIR or type=oci-archive,dest=FILE")
+    };
+    let mut kind = None;
+    let mut dest = None;
+    for field in text.split(',') {
+        match field.split_once('=') {
+            Some(("type", value)) => kind = Some(value),
+            Some(("dest", value)) => dest = Some(PathBuf::from(value)),
+            Some((key, _)) => return Err(wrong(&format!("`{key}` is not supported"))),
+            None => return Err(wrong(&format!("`{field}` is not KEY=VALUE"))),
+        }
+    }
+    let kind = kind.ok_or_else(|| wrong("type is missing"))?;
+    if kind == "registry" {
+        return match dest {
+            None => Ok(Output::Registry),
+            Some(_) => Err(wrong("type=registry takes no dest: the tags name the registry")),
+        };
+    }
+    let dest = dest.filter(|dest| !dest.as_os_str().is_empty());
+    let dest = dest.ok_or_else(|| wrong("dest is missing"))?;
+    match kind {
+        "oci" => Ok(Output::OciLayout(dest)),
+        "oci-archive" => Ok(Output::OciArchive(dest)),
+        "docker" => Ok(Output::DockerArchive(dest)),
+        "local" | "tar" => Err(wrong(&format!("type={kind} is not supported yet"))),
+        other => Err(wrong(&format!("type={other} is unknown"))),
+    }
+}
+
+/// `--add-host HOST:IP` or `HOST=IP`.
+pub(crate) fn host(text: &str) -> Result<(String, String)> {
+    let wrong = || BuildError::input(format!("--add-host {text}: expected HOST:IP"));
+    let (name, address) =
+        text.split_once('=').or_else(|| text.split_once(':')).ok_or_else(wrong)?;
+    let address = address.trim_start_matches('[').trim_end_matches(']');
+    if name.is_empty() || address.parse::<std::net::IpAddr>().is_err() {
+        return Err(wrong());
+    }
+    Ok((name.to_owned(), address.to_owned()))
+}
+
+/// A size in bytes: a number with an optional unit of b, k, m, g.
+pub(crate) fn size(flag: &str, text: &str) -> Result<u64> {
+    let wrong = || BuildError::input(format!("--{flag} {text}: expected a size such as 64m"));
+    let lower = text.to_ascii_lowercase();
+    let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor: u64 = match &lower[digits.len()..] {
+        "" | "b" => 1,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
+        _ => return Err(wrong()),
+    };
+    digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or_else(wrong)
+}
+
+/// `--build-context NAME=SOURCE`.
+pub(crate) fn build_context(text: &str) -> Result<(String, NamedContext)> {
+    let (name, source) = key_value("build-context", text)?;
+    let context = if let Some(reference) = source.strip_prefix("docker-image://") {
+        NamedContext::Image(
+            reference
+                .parse()
+                .map_err(|error| BuildError::input(format!("--build-context {text}: {error}")))?,
+        )
+    } else if let Some(layout) = source.strip_prefix("oci-layout://") {
+        NamedContext::Layout(layout.to_owned())
+    } else if let Some((scheme, _)) = source.split_once("://") {
+        return Err(BuildError::input(format!(
+            "--build-context {text}: {scheme}:// is not supported yet"
+        ))
+        .with_hint("give a directory, docker-image://REF or oci-layout://DIR"));
+    } else {
+        NamedContext::Directory(PathBuf::from(source))
+    };
+    Ok((name, context))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs() {
+        assert_eq!(output("type=oci,dest=a").unwrap(), Output::OciLayout("a".into()));
+        assert_eq!(output("dest=a,type=docker").unwrap(), Output::DockerArchive("a".into()));
+        assert_eq!(output("type=registry").unwrap(), Output::Registry);
+        for bad in ["", "out", "type=oci", "type=oci,dest=", "type=x,dest=a", "type=oci,x=1,dest=a"]
+        {
+            assert!(output(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn hosts_and_sizes() {
+        assert_eq!(host("db:10.0.0.1").unwrap(), ("db".into(), "10.0.0.1".into()));
+        assert_eq!(host("db=[::1]").unwrap(), ("db".into(), "::1".into()));
+        assert_eq!(host("db:::1").unwrap(), ("db".into(), "::1".into()));
+        assert!(host("db").is_err() && host("db:x").is_err());
+        assert_eq!(size("s", "64m").unwrap(), 64 << 20);
+        assert_eq!(size("s", "1024").unwrap(), 1024);
+        assert!(size("s", "m").is_err() && size("s", "1x").is_err());
+        assert!(size("s", "99999999999g").is_err());
+    }
+}
