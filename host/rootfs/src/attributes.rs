@@ -93,38 +93,41 @@ impl Rootfs {
         change_times(fd, atime, mtime).at("utimensat", b"")
     }
 
-    /// Gives a file or directory that was just made its owner and mode, with as few calls as can
-    /// be: the way of unpacking and copying.
+    /// Gives a file or directory its owner and full mode, with as few calls as can be: the way of
+    /// unpacking and copying. Unlike chown(2) it takes nothing away.
     pub(crate) fn settle(
         &self,
         fd: BorrowedFd<'_>,
         owner: Owner,
         full_mode: u32,
     ) -> rustix::io::Result<()> {
-        if self.ownership() == Ownership::Kernel {
+        let kernel = self.ownership() == Ownership::Kernel;
+        let mut on_disk = !kernel && owner == Owner::default();
+        if kernel {
             let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
-            match chownat(fd, c"", Some(uid), Some(gid), AtFlags::EMPTY_PATH) {
-                Ok(()) => {}
-                Err(Errno::INVAL | Errno::PERM) => {
-                    self.ledger.update(&stat_fd(fd)?, |record| record.owner = Some(owner))?;
-                }
+            on_disk = match chownat(fd, c"", Some(uid), Some(gid), AtFlags::EMPTY_PATH) {
+                Ok(()) => true,
+                Err(Errno::INVAL | Errno::PERM) => false,
                 Err(errno) => return Err(errno),
-            }
-            return chmod_any(fd, full_mode & PERMISSIONS);
+            };
         }
-        let physical = stored_mode(full_mode);
+        let wanted = full_mode & PERMISSIONS;
+        let physical = if kernel { wanted } else { stored_mode(full_mode) };
         chmod_any(fd, physical)?;
-        let plain = owner == Owner::default() && physical == full_mode & PERMISSIONS;
-        if plain && physical & S_ISGID == 0 {
+        let plain = on_disk && physical == wanted && physical & S_ISGID == 0;
+        if plain && self.ledger.is_empty() {
             return Ok(());
         }
         let stat = stat_fd(fd)?;
-        let fact =
-            (u32::from(stat.stx_mode) & (S_IFMT | PERMISSIONS) != full_mode).then_some(full_mode);
-        let owner =
-            (owner != Owner::default() || self.own_uid() != Some(stat.stx_uid)).then_some(owner);
+        if plain && self.ledger.get(&stat).is_none() {
+            return Ok(());
+        }
+        let disk_mode = u32::from(stat.stx_mode) & (S_IFMT | PERMISSIONS);
+        let mode = (disk_mode != full_mode).then_some(full_mode);
+        let ours = kernel || self.own_uid() == Some(stat.stx_uid);
+        let owner = (!on_disk || !ours).then_some(owner);
         self.ledger.update(&stat, |record| {
-            record.mode = fact;
+            record.mode = mode;
             record.owner = owner;
         })
     }

@@ -1,6 +1,7 @@
 //! The ledger's file: created, checked, mapped; the table in it is [`kiln_ledger`]'s.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use kiln_ledger::{Geometry, Key, Platform, Record, Table, TableError};
 use rustix::fs::{FallocateFlags, Mode, OFlags, Statx, fallocate, fstat, ftruncate, openat};
@@ -11,11 +12,17 @@ use crate::mapping::Mapping;
 /// Name of the ledger's file beside the root directory.
 pub(crate) const LEDGER_NAME: &str = "ledger";
 
+/// Storage is reserved in pieces of this size: each call costs some file systems milliseconds.
+const PIECE: u64 = 1 << 20;
+const PIECES: usize = Geometry::STANDARD.bytes().div_ceil(PIECE as usize);
+
 /// The open ledger of a rootfs.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     file: OwnedFd,
     mapping: Mapping,
+    /// The pieces of the file that have storage, as far as this process knows.
+    reserved: [AtomicBool; PIECES],
 }
 
 impl Ledger {
@@ -25,8 +32,8 @@ impl Ledger {
         let file = openat(dir, LEDGER_NAME, flags, Mode::RUSR | Mode::WUSR)?;
         ftruncate(&file, Self::LENGTH)?;
         let ledger = Self::map(file)?;
-        // The header page is written at once: a full disk must be an error, not a SIGBUS.
-        if !ledger.reserve(0, 4096) {
+        // The header is written at once: a full disk must be an error, not a SIGBUS.
+        if !ledger.reserve(0, 1) {
             return Err(Errno::NOSPC);
         }
         ledger.with(|table| table.format());
@@ -46,7 +53,7 @@ impl Ledger {
 
     fn map(file: OwnedFd) -> rustix::io::Result<Self> {
         let mapping = Mapping::shared(&file, Geometry::STANDARD.words())?;
-        Ok(Self { file, mapping })
+        Ok(Self { file, mapping, reserved: [const { AtomicBool::new(false) }; PIECES] })
     }
 
     /// Makes the file as long as the mapping again. A hostile step that holds the descriptor can
@@ -56,6 +63,16 @@ impl Ledger {
             ftruncate(file, Self::LENGTH)?;
         }
         Ok(())
+    }
+
+    /// Gives a piece of the file storage.
+    fn allocate(&self, offset: u64) -> bool {
+        match fallocate(&self.file, FallocateFlags::KEEP_SIZE, offset, PIECE) {
+            Ok(()) => true,
+            // The file system cannot tell; most that cannot do not run full at a store either.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => true,
+            Err(_) => false,
+        }
     }
 
     /// To be called once a step's processes are dead, before the table is read.
@@ -105,12 +122,17 @@ impl Platform for Ledger {
     }
 
     fn reserve(&self, offset: u64, length: u64) -> bool {
-        match fallocate(&self.file, FallocateFlags::KEEP_SIZE, offset, length) {
-            Ok(()) => true,
-            // The file system cannot tell; most that cannot do not run full at a store either.
-            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => true,
-            Err(_) => false,
-        }
+        let last = offset.saturating_add(length.saturating_sub(1)) / PIECE;
+        (offset / PIECE..=last).all(|piece| {
+            let Some(known) = usize::try_from(piece).ok().and_then(|n| self.reserved.get(n)) else {
+                return false;
+            };
+            known.load(Ordering::Relaxed) || {
+                let there = self.allocate(piece * PIECE);
+                known.store(there, Ordering::Relaxed);
+                there
+            }
+        })
     }
 }
 
