@@ -1,0 +1,128 @@
+//! The few devices and special directories that a step has without the image's having them.
+
+use super::{FsError, Result};
+use kiln_rootfs::{FileType, Metadata, Timestamp};
+
+/// What a path outside the image's own files stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Device {
+    /// `/dev/null`
+    Null,
+    /// `/dev/zero`
+    Zero,
+    /// `/dev/full`
+    Full,
+    /// `/dev/random`, `/dev/urandom`
+    Random,
+    /// `/dev/stdin`, `/dev/fd/N` and their like: the POSIX descriptor.
+    Descriptor(u32),
+}
+
+/// Files that a container engine mounts over the image's own: what a step does to them is never
+/// part of a layer.
+const MOUNTED: [&[u8]; 3] = [b"etc/resolv.conf", b"etc/hosts", b"etc/hostname"];
+
+/// The device at a canonical path, if it is one.
+///
+/// # Errors
+/// `Native` for what only a native step has: other devices, processes, the kernel's tables.
+pub(super) fn at(path: &[u8]) -> Result<Option<Device>> {
+    let top = path.split(|&byte| byte == b'/').next().unwrap_or_default();
+    if top != b"dev" && top != b"proc" && top != b"sys" || path == top {
+        return Ok(None);
+    }
+    Ok(Some(match path {
+        b"dev/null" => Device::Null,
+        b"dev/zero" => Device::Zero,
+        b"dev/full" => Device::Full,
+        b"dev/random" | b"dev/urandom" => Device::Random,
+        b"dev/stdin" => Device::Descriptor(0),
+        b"dev/stdout" => Device::Descriptor(1),
+        b"dev/stderr" => Device::Descriptor(2),
+        // Directories on the way to descriptors.
+        b"dev/fd" | b"proc/self" | b"proc/self/fd" => return Ok(None),
+        _ => {
+            let number = path
+                .strip_prefix(b"dev/fd/")
+                .or_else(|| path.strip_prefix(b"proc/self/fd/"))
+                .and_then(|number| std::str::from_utf8(number).ok()?.parse().ok());
+            match number {
+                Some(number) => Device::Descriptor(number),
+                None => return Err(native(path)),
+            }
+        }
+    }))
+}
+
+/// Whether the path is a directory that exists in a step though the image may lack it.
+pub(super) fn is_directory(path: &[u8]) -> bool {
+    matches!(path, b"dev" | b"proc" | b"sys" | b"dev/fd" | b"proc/self" | b"proc/self/fd")
+}
+
+/// Refuses to change or read what a native step has from elsewhere.
+///
+/// # Errors
+/// `Native`.
+pub(super) fn check_mounted(path: &[u8]) -> Result<()> {
+    if MOUNTED.contains(&path) || is_directory(path) { Err(native(path)) } else { Ok(()) }
+}
+
+fn native(path: &[u8]) -> FsError {
+    FsError::Native(format!("/{} is not part of the image", String::from_utf8_lossy(path)))
+}
+
+/// What `stat(2)` tells of a device in a container.
+pub(super) fn metadata(device: Device) -> Metadata {
+    let minor = match device {
+        Device::Null => 3,
+        Device::Zero => 5,
+        Device::Full => 7,
+        Device::Random => 9,
+        Device::Descriptor(_) => 0,
+    };
+    synthetic(FileType::Char, 0o666, (1, minor))
+}
+
+/// What `stat(2)` tells of a directory that [`is_directory`] knows.
+pub(super) fn directory_metadata() -> Metadata {
+    synthetic(FileType::Dir, 0o755, (0, 0))
+}
+
+fn synthetic(file_type: FileType, mode: u32, rdev: (u32, u32)) -> Metadata {
+    let time = Timestamp::default();
+    Metadata {
+        file_type,
+        mode,
+        uid: 0,
+        gid: 0,
+        size: 0,
+        blocks: 0,
+        atime: time,
+        mtime: time,
+        ctime: time,
+        rdev,
+        nlink: 1,
+        ino: u64::from(rdev.1) + 1,
+        dev: (0, 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_known_and_the_rest_is_native() {
+        assert_eq!(at(b"dev/null"), Ok(Some(Device::Null)));
+        assert_eq!(at(b"dev/fd/7"), Ok(Some(Device::Descriptor(7))));
+        assert_eq!(at(b"proc/self/fd/1"), Ok(Some(Device::Descriptor(1))));
+        for own in [&b"dev"[..], b"proc", b"etc/passwd", b"device/null", b""] {
+            assert_eq!(at(own), Ok(None));
+        }
+        for elsewhere in
+            [&b"dev/sda"[..], b"proc/cpuinfo", b"sys/class", b"dev/fd/x", b"proc/1/fd/0"]
+        {
+            assert!(matches!(at(elsewhere), Err(FsError::Native(_))));
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Pipes between guests: bounded byte queues.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Bytes that a pipe holds before its writer waits; Linux's default.
+const CAPACITY: usize = 64 << 10;
+
+/// How often a waiting guest looks whether it was killed.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(20);
+
+#[derive(Debug, Default)]
+struct State {
+    bytes: VecDeque<u8>,
+    readers: usize,
+    writers: usize,
+}
+
+#[derive(Debug, Default)]
+struct Pipe {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Pipe {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code that can panic runs under the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.changed.wait_timeout(state, PATIENCE).unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// The end that is read.
+#[derive(Debug)]
+pub(crate) struct Reader(Arc<Pipe>);
+
+/// The end that is written.
+#[derive(Debug)]
+pub(crate) struct Writer(Arc<Pipe>);
+
+/// A new pipe.
+pub(crate) fn pipe() -> (Reader, Writer) {
+    let pipe = Arc::new(Pipe::default());
+    {
+        let mut state = pipe.lock();
+        state.readers = 1;
+        state.writers = 1;
+    }
+    (Reader(Arc::clone(&pipe)), Writer(pipe))
+}
+
+impl Reader {
+    /// Reads at least one byte, or 0 at the end; waits, and gives up when `alive` fails.
+    pub(crate) fn read<E>(
+        &self,
+        out: &mut [u8],
+        mut alive: impl FnMut() -> Result<(), E>,
+    ) -> Result<usize, E> {
+        if out.is_empty() {
+            return Ok(0);
+        }
+        let mut state = self.0.lock();
+        loop {
+            if !state.bytes.is_empty() {
+                let count = out.len().min(state.bytes.len());
+                let (front, back) = state.bytes.as_slices();
+                let first = count.min(front.len());
+                out[..first].copy_from_slice(&front[..first]);
+                out[first..count].copy_from_slice(&back[..count - first]);
+                state.bytes.drain(..count);
+                self.0.changed.notify_all();
+                return Ok(count);
+            }
+            if state.writers == 0 {
+                return Ok(0);
+            }
+            alive()?;
+            state = self.0.wait(state);
+        }
+    }
+}
+
+/// The pipe has no reader any more.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Broken;
+
+impl Writer {
+    /// Writes all; waits while the pipe is full, and gives up when `alive` fails.
+    pub(crate) fn write<E>(
+        &self,
+        mut bytes: &[u8],
+        mut alive: impl FnMut() -> Result<(), E>,
+    ) -> Result<Result<(), Broken>, E> {
+        let mut state = self.0.lock();
+        while !bytes.is_empty() {
+            if state.readers == 0 {
+                return Ok(Err(Broken));
+            }
+            let room = CAPACITY - state.bytes.len();
+            if room == 0 {
+                alive()?;
+                state = self.0.wait(state);
+                continue;
+            }
+            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            state.bytes.extend(now);
+            bytes = later;
+            self.0.changed.notify_all();
+        }
+        Ok(Ok(()))
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.0.lock().readers -= 1;
+        self.0.changed.notify_all();
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.0.lock().writers -= 1;
+        self.0.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::convert::Infallible;
+
+    fn alive() -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    #[test]
+    fn bytes_come_out_in_order_and_the_end_is_seen() {
+        let (reader, writer) = pipe();
+        let sent: Vec<u8> = (0..300_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+        let expected = sent.clone();
+        let thread = std::thread::spawn(move || writer.write(&sent, alive).unwrap());
+        let mut got = Vec::new();
+        let mut buffer = [0; 1000];
+        loop {
+            let count = reader.read(&mut buffer, alive).unwrap();
+            if count == 0 {
+                break;
+            }
+            got.extend_from_slice(&buffer[..count]);
+        }
+        thread.join().unwrap().unwrap();
+        assert_eq!(got, expected);
+    }
+
+    #[test]
+    fn a_writer_without_reader_is_told() {
+        let (reader, writer) = pipe();
+        drop(reader);
+        assert_eq!(writer.write(b"x", alive), Ok(Err(Broken)));
+    }
+
+    #[test]
+    fn a_killed_guest_stops_waiting() {
+        let (reader, writer) = pipe();
+        assert_eq!(reader.read(&mut [0; 4], || Err("killed")), Err("killed"));
+        assert_eq!(writer.write(&[0; CAPACITY + 1], || Err("killed")), Err("killed"));
+    }
+}

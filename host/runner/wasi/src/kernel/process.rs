@@ -1,0 +1,109 @@
+//! A process: what its guest's store holds.
+
+use super::{Descriptors, Flavor, Kernel, Pid, Program, Stop};
+use crate::fs::Identity;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use wasmtime::{Memory, ResourceLimiter};
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum End {
+    /// With an exit code, 0 to 255.
+    #[error("exited with {0}")]
+    Exited(i32),
+    /// By a signal.
+    #[error("ended by signal {0}")]
+    Signaled(i32),
+    /// Because the step ended.
+    #[error("stopped with the step")]
+    Stopped,
+}
+
+/// A process.
+#[derive(Debug)]
+pub(crate) struct Process {
+    /// The step's kernel.
+    pub(crate) kernel: Arc<Kernel>,
+    /// Its number.
+    pub(crate) pid: Pid,
+    /// Its parent's.
+    pub(crate) parent: Pid,
+    /// A signal sent to it, 0 for none.
+    pub(crate) signal: Arc<AtomicU32>,
+    /// What it runs.
+    pub(crate) program: Program,
+    /// Whose tool it replaces.
+    pub(crate) flavor: Flavor,
+    /// `argv`.
+    pub(crate) args: Vec<Vec<u8>>,
+    /// The environment, `NAME=value` each.
+    pub(crate) env: Vec<Vec<u8>>,
+    /// Its ids.
+    pub(crate) who: Identity,
+    /// Its directory, canonical.
+    pub(crate) cwd: Vec<u8>,
+    /// Bits that new files do not get.
+    pub(crate) umask: u32,
+    /// Its descriptors.
+    pub(crate) fds: Descriptors,
+    /// Its memory, once instantiated.
+    pub(crate) memory: Option<Memory>,
+    /// Bytes of memory accounted for.
+    pub(crate) memory_size: usize,
+}
+
+impl Process {
+    /// Fails when the process is to end.
+    pub(crate) fn alive(&self) -> Result<(), End> {
+        if self.kernel.is_stopping() {
+            return Err(End::Stopped);
+        }
+        match self.signal.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            signal => Err(End::Signaled(signal.cast_signed())),
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kernel.memory.fetch_sub(self.memory_size, Ordering::SeqCst);
+    }
+}
+
+impl ResourceLimiter for Process {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let options = &self.kernel.options;
+        if desired > options.guest_memory {
+            let limit = options.guest_memory >> 20;
+            self.kernel.stop(Stop::Limit(format!("a guest's memory: more than {limit} MiB")));
+            return Err(End::Stopped.into());
+        }
+        let more = desired.saturating_sub(current);
+        let total = self.kernel.memory.fetch_add(more, Ordering::SeqCst).saturating_add(more);
+        self.memory_size += more;
+        if total > options.total_memory {
+            let limit = options.total_memory >> 20;
+            self.kernel.stop(Stop::Limit(format!("memory of all guests: more than {limit} MiB")));
+            return Err(End::Stopped.into());
+        }
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        /// Functions in a guest's table; each costs the host eight bytes.
+        const MAX_TABLE: usize = 1 << 20;
+        Ok(desired <= MAX_TABLE)
+    }
+}

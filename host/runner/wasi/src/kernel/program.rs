@@ -1,0 +1,297 @@
+//! Which guest a command is, decided by what the image has at its path.
+
+use super::Kernel;
+use crate::fs::{Found, Fs, FsError, Identity};
+use crate::imports::Fault;
+use crate::kernel::Process;
+use kiln_guest_abi::wire::errno;
+use kiln_rootfs::{FileType, path};
+use rustix::fs::OFlags;
+use std::fs::File;
+use std::io::Read;
+use wasmtime::{Engine, Instance, InstancePre, Store};
+
+/// A guest that can be instantiated.
+#[derive(Clone)]
+pub(crate) struct Program {
+    pre: InstancePre<Process>,
+    shim: Option<&'static str>,
+}
+
+impl std::fmt::Debug for Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Program").field(&self.shim).finish()
+    }
+}
+
+impl Program {
+    /// A guest of ours, or the image's when `shim` is none.
+    pub(crate) const fn new(pre: InstancePre<Process>, shim: Option<&'static str>) -> Self {
+        Self { pre, shim }
+    }
+
+    /// The guest's name when it is one of ours.
+    pub(crate) const fn shim(&self) -> Option<&'static str> {
+        self.shim
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        self.pre.module().engine()
+    }
+
+    pub(super) fn instantiate(&self, store: &mut Store<Process>) -> wasmtime::Result<Instance> {
+        self.pre.instantiate(store)
+    }
+}
+
+/// Whose tool a guest replaces; the numbers are those of the import `flavor`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flavor {
+    /// GNU's or Debian's.
+    Gnu = 0,
+    /// BusyBox's.
+    BusyBox = 1,
+    /// A shell that is bash.
+    Bash = 2,
+}
+
+/// What a command name stands for.
+#[derive(Clone, Debug)]
+pub(crate) enum Resolved {
+    /// One of our guests under this command name.
+    Shim {
+        /// The command, as the table of guests has it.
+        command: String,
+        /// Whose tool it replaces.
+        flavor: Flavor,
+        /// The path in the image.
+        path: Vec<u8>,
+    },
+    /// `busybox APPLET …`
+    BusyBox {
+        /// The path in the image.
+        path: Vec<u8>,
+    },
+    /// A WebAssembly program of the image or context, at a canonical path.
+    Wasm {
+        /// Where it is.
+        path: Vec<u8>,
+    },
+    /// A program that only a native run can execute.
+    Native {
+        /// The path in the image.
+        path: Vec<u8>,
+        /// Why.
+        why: String,
+    },
+    /// A script: interpreter and its argument, and the script's path as found.
+    Script {
+        /// The interpreter's path.
+        interpreter: Vec<u8>,
+        /// The one argument that Linux allows on the line.
+        argument: Option<Vec<u8>>,
+        /// The script.
+        path: Vec<u8>,
+    },
+}
+
+/// Where distributions put their tools.
+const STANDARD: [&[u8]; 4] = [b"bin", b"sbin", b"usr/bin", b"usr/sbin"];
+
+/// Tools that are scripts in Debian or Ubuntu; they count as the distribution's.
+const SCRIPTS: [&str; 16] = [
+    "addgroup",
+    "adduser",
+    "delgroup",
+    "deluser",
+    "egrep",
+    "fgrep",
+    "gunzip",
+    "gzexe",
+    "ldconfig",
+    "locale-gen",
+    "update-ca-certificates",
+    "update-rc.d",
+    "which",
+    "which.debianutils",
+    "zcat",
+    "zgrep",
+];
+
+/// Bytes read of a program: Linux reads no more of a `#!` line.
+const HEAD: u64 = 256;
+
+/// Whether the image has a shell.
+pub(super) fn has_shell(fs: &Fs) -> bool {
+    fs.rootfs().exists(b"/bin/sh").unwrap_or(false)
+}
+
+impl Kernel {
+    /// What `name` is, looked up in `search` (the value of `PATH`) when it has no slash.
+    ///
+    /// # Errors
+    /// `ENOENT`, `EACCES`, or `Native` for a path that leads out of the image.
+    pub(crate) fn resolve_program(
+        &self,
+        who: &Identity,
+        cwd: &[u8],
+        name: &[u8],
+        search: &[u8],
+    ) -> Result<Resolved, Fault> {
+        resolve(
+            &self.fs,
+            self.has_shell,
+            &|command| self.machine.has(command),
+            who,
+            cwd,
+            name,
+            search,
+        )
+    }
+}
+
+/// As [`Kernel::resolve_program`], for use before there is a kernel.
+pub(crate) fn resolve(
+    fs: &Fs,
+    has_shell: bool,
+    is_shim: &dyn Fn(&str) -> bool,
+    who: &Identity,
+    cwd: &[u8],
+    name: &[u8],
+    search: &[u8],
+) -> Result<Resolved, Fault> {
+    if name.is_empty() {
+        return Err(Fault::Errno(errno::ENOENT));
+    }
+    let mut failure = errno::ENOENT;
+    for candidate in candidates(name, search) {
+        let found = match fs.resolve(who, cwd, &candidate, true) {
+            Ok(found) => found,
+            Err(FsError::Errno(errno::ENOENT | errno::ENOTDIR)) => continue,
+            Err(FsError::Errno(other)) => {
+                failure = other;
+                continue;
+            }
+            Err(FsError::Native(why)) => return Err(Fault::Native(why)),
+        };
+        let Some(file) = &found.metadata else { continue };
+        if file.file_type != FileType::File || found.device.is_some() || who.may(file, 1).is_err() {
+            failure = errno::EACCES;
+            continue;
+        }
+        return classify(fs, is_shim, who, cwd, &candidate, &found);
+    }
+    let (directory, command) = path::split(name);
+    let standard = !name.contains(&b'/') || STANDARD.contains(&&path::clean(directory)[..]);
+    if !has_shell
+        && standard
+        && failure == errno::ENOENT
+        && let Ok(command) = std::str::from_utf8(command)
+        && is_shim(command)
+    {
+        let path = [b"/bin/", command.as_bytes()].concat();
+        return Ok(Resolved::Shim { command: command.to_owned(), flavor: Flavor::Gnu, path });
+    }
+    Err(Fault::Errno(failure))
+}
+
+fn candidates(name: &[u8], search: &[u8]) -> Vec<Vec<u8>> {
+    if name.contains(&b'/') {
+        return vec![name.to_vec()];
+    }
+    search
+        .split(|&byte| byte == b':')
+        .map(|directory| {
+            let directory: &[u8] = if directory.is_empty() { b"." } else { directory };
+            let slash: &[u8] = if directory.ends_with(b"/") { b"" } else { b"/" };
+            [directory, slash, name].concat()
+        })
+        .collect()
+}
+
+fn classify(
+    fs: &Fs,
+    is_shim: &dyn Fn(&str) -> bool,
+    who: &Identity,
+    cwd: &[u8],
+    spelled: &[u8],
+    found: &Found,
+) -> Result<Resolved, Fault> {
+    let head = read_head(fs, &found.path)?;
+    let path = if spelled.starts_with(b"/") {
+        spelled.to_vec()
+    } else {
+        [b"/", &path::join(cwd, &path::clean(spelled))[..]].concat()
+    };
+    if head.starts_with(b"\0asm") {
+        return Ok(Resolved::Wasm { path: found.path.clone() });
+    }
+    let (directory, name) = path::split(spelled);
+    let command = String::from_utf8_lossy(name).into_owned();
+    let (real_directory, real_name) = path::split(&found.path);
+    let elf = head.starts_with(b"\x7fELF");
+    if elf && real_name == b"busybox" {
+        if name == b"busybox" {
+            return Ok(Resolved::BusyBox { path });
+        }
+        return shim(is_shim, command, Flavor::BusyBox, path);
+    }
+    // `/bin` may be a link to `/usr/bin`.
+    let directory: &[u8] = if directory.is_empty() { b"/" } else { directory };
+    let spelled_in = fs.resolve(who, cwd, directory, true).map_err(Fault::from)?.path;
+    let standard = STANDARD.contains(&&spelled_in[..]) && STANDARD.contains(&real_directory);
+    let distribution = elf || SCRIPTS.contains(&command.as_str());
+    if standard && distribution {
+        return match (command.as_str(), real_name) {
+            ("sh", b"dash") => shim(is_shim, command, Flavor::Gnu, path),
+            ("sh" | "bash", b"bash") => shim(is_shim, "sh".into(), Flavor::Bash, path),
+            ("dash", _) => shim(is_shim, "sh".into(), Flavor::Gnu, path),
+            ("sh", other) => {
+                let why = format!("the image's shell is {}", String::from_utf8_lossy(other));
+                Ok(Resolved::Native { path, why })
+            }
+            _ => shim(is_shim, command, Flavor::Gnu, path),
+        };
+    }
+    if let Some(line) = head.strip_prefix(b"#!") {
+        return script(line, path);
+    }
+    let why = format!("{} is a program of the image", String::from_utf8_lossy(&path));
+    Ok(Resolved::Native { path, why })
+}
+
+fn shim(
+    is_shim: &dyn Fn(&str) -> bool,
+    command: String,
+    flavor: Flavor,
+    path: Vec<u8>,
+) -> Result<Resolved, Fault> {
+    if is_shim(&command) {
+        Ok(Resolved::Shim { command, flavor, path })
+    } else {
+        Ok(Resolved::Native { path, why: format!("there is no shim for {command}") })
+    }
+}
+
+/// Splits a `#!` line as Linux does: interpreter, and all the rest as one argument.
+fn script(line: &[u8], path: Vec<u8>) -> Result<Resolved, Fault> {
+    let Some(end) = line.iter().position(|&byte| byte == b'\n') else {
+        return Err(Fault::Errno(errno::ENOEXEC));
+    };
+    let line = line[..end].trim_ascii();
+    let cut = line.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(line.len());
+    let (interpreter, argument) = line.split_at(cut);
+    if interpreter.is_empty() {
+        return Err(Fault::Errno(errno::ENOEXEC));
+    }
+    let argument = argument.trim_ascii();
+    let argument = (!argument.is_empty()).then(|| argument.to_vec());
+    Ok(Resolved::Script { interpreter: interpreter.to_vec(), argument, path })
+}
+
+fn read_head(fs: &Fs, path: &[u8]) -> Result<Vec<u8>, Fault> {
+    let fd = fs.rootfs().open(path, OFlags::RDONLY | OFlags::NOFOLLOW, 0).map_err(FsError::from)?;
+    let mut head = Vec::new();
+    File::from(fd).take(HEAD).read_to_end(&mut head).map_err(|_| Fault::Errno(errno::EIO))?;
+    Ok(head)
+}

@@ -1,0 +1,4 @@
+//! Steps run from end to end: a rootfs, a script, and what is there afterwards.
+
+mod harness;
+mod smoke;
