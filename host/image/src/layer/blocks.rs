@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 
 use flate2::Crc;
 
-use super::deflate::Deflater;
+use super::deflate::deflate_block;
 use crate::media_type::Compression;
 
 /// The most threads: each adds to the memory in use.
@@ -163,7 +163,7 @@ fn work(compression: Compression, queue: &Mutex<Receiver<Job>>) {
 
 /// What one thread compresses with.
 enum Codec {
-    Gzip(Box<Deflater>),
+    Gzip { level: u32 },
     Zstd(zstd::bulk::Compressor<'static>),
     Plain,
 }
@@ -177,7 +177,7 @@ impl std::fmt::Debug for Codec {
 impl Codec {
     fn new(compression: Compression) -> io::Result<Self> {
         Ok(match compression {
-            Compression::Gzip { level } => Self::Gzip(Box::new(Deflater::new(level))),
+            Compression::Gzip { level } => Self::Gzip { level },
             Compression::Zstd { level } => Self::Zstd(zstd::bulk::Compressor::new(level)?),
             Compression::None => Self::Plain,
         })
@@ -186,10 +186,10 @@ impl Codec {
     fn compress(&mut self, block: &mut Block) -> io::Result<()> {
         block.output.clear();
         match self {
-            Self::Gzip(deflater) => {
+            Self::Gzip { level } => {
                 block.crc.reset();
                 block.crc.update(&block.input);
-                deflater.block(&block.dictionary, &block.input, &mut block.output)
+                deflate_block(*level, &block.dictionary, &block.input, &mut block.output)
             }
             Self::Zstd(compressor) => {
                 block.output.reserve(zstd::zstd_safe::compress_bound(block.input.len()));

@@ -236,6 +236,27 @@ mod tests {
         }
     }
 
+    /// Blocks whose tails differ, so that a compressor's memory of another block would show.
+    #[test]
+    fn no_thread_remembers_another_block() {
+        let mut state = 7_u32;
+        let mut content = Vec::new();
+        for block in 0..24_u32 {
+            let length = deflate::BLOCK_SIZE;
+            content.extend((0..length).map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                b"etaoin shrdlu\n"[(state >> 24) as usize % 14] ^ u8::from(block % 3 == 0)
+            }));
+        }
+        for compression in [Compression::Gzip { level: 1 }, Compression::GZIP, Compression::ZSTD] {
+            let single = compressed(&content, compression, 1);
+            for threads in [2, 3, 5] {
+                let again = compressed(&content, compression, threads);
+                assert!(again == single, "{compression:?} {threads} threads");
+            }
+        }
+    }
+
     #[test]
     fn header_tells_nothing() {
         let stream = compressed(b"x", Compression::GZIP, 1);

@@ -24,63 +24,44 @@ const SAMPLES: usize = 8;
 /// The size of each, in bytes.
 const SAMPLE_SIZE: usize = 4 << 10;
 
-/// Deflates blocks.
-#[derive(Debug)]
-pub(crate) struct Deflater {
+/// Appends the deflated `block` to `out`; `dictionary` is what came before it.
+///
+/// Each block gets a fresh compressor: after a reset, zlib-rs 0.6 still reads bytes of the block
+/// before, and its output depends on which that was.
+pub(crate) fn deflate_block(
     level: u32,
-    full: Compress,
-    fast: Compress,
+    dictionary: &[u8],
+    block: &[u8],
+    out: &mut Vec<u8>,
+) -> io::Result<()> {
+    if level == 0 || is_incompressible(block)? {
+        store(block, out);
+        return Ok(());
+    }
+    let before = out.len();
+    out.reserve(room_for(block.len()));
+    let complete = deflate(level, dictionary, block, out)?;
+    if !complete || out.len() - before > stored_length(block.len()) {
+        out.truncate(before);
+        store(block, out);
+    }
+    Ok(())
 }
 
-impl Deflater {
-    pub(crate) fn new(level: u32) -> Self {
-        let make = |level| Compress::new(flate2::Compression::new(level), false);
-        Self { level: level.min(9), full: make(level.min(9)), fast: make(1) }
+/// Whether deflating is wasted time: bytes as even as random ones, and samples that do not shrink.
+/// Integers only, so that every machine answers the same.
+fn is_incompressible(block: &[u8]) -> io::Result<bool> {
+    if block.len() < SAMPLES * SAMPLE_SIZE || !is_even(block) {
+        return Ok(false);
     }
-
-    /// Appends the deflated `block` to `out`; `dictionary` is what came before it.
-    pub(crate) fn block(
-        &mut self,
-        dictionary: &[u8],
-        block: &[u8],
-        out: &mut Vec<u8>,
-    ) -> io::Result<()> {
-        if self.level == 0 || self.is_incompressible(block)? {
-            store(block, out);
-            return Ok(());
-        }
-        self.full.reset();
-        if !dictionary.is_empty() {
-            self.full.set_dictionary(dictionary).map_err(io::Error::other)?;
-        }
-        let before = out.len();
-        out.reserve(room_for(block.len()));
-        let complete = deflate(&mut self.full, block, out)?;
-        if !complete || out.len() - before > stored_length(block.len()) {
-            out.truncate(before);
-            store(block, out);
-        }
-        Ok(())
+    let mut samples = Vec::with_capacity(SAMPLES * SAMPLE_SIZE);
+    for sample in 0..SAMPLES {
+        let start = (block.len() - SAMPLE_SIZE) / (SAMPLES - 1) * sample;
+        samples.extend_from_slice(&block[start..start + SAMPLE_SIZE]);
     }
-
-    /// Whether deflating is wasted time: bytes as even as random ones, and samples that do not
-    /// shrink. Integers only, so that every machine answers the same.
-    fn is_incompressible(&mut self, block: &[u8]) -> io::Result<bool> {
-        if block.len() < SAMPLES * SAMPLE_SIZE || !is_even(block) {
-            return Ok(false);
-        }
-        let mut out = Vec::with_capacity(room_for(SAMPLE_SIZE));
-        for sample in 0..SAMPLES {
-            let start = (block.len() - SAMPLE_SIZE) / (SAMPLES - 1) * sample;
-            out.clear();
-            self.fast.reset();
-            let complete = deflate(&mut self.fast, &block[start..start + SAMPLE_SIZE], &mut out)?;
-            if complete && out.len() < SAMPLE_SIZE / 100 * 97 {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
+    let mut out = Vec::with_capacity(room_for(samples.len()));
+    let complete = deflate(1, &[], &samples, &mut out)?;
+    Ok(!complete || out.len() > samples.len() / 100 * 97)
 }
 
 /// Whether all byte values are about as frequent: compressed and encrypted data is, within 3 % of
@@ -96,11 +77,14 @@ fn is_even(block: &[u8]) -> bool {
 }
 
 /// Deflates `block` into what `out` has room for; `false` if that is too little.
-fn deflate(stream: &mut Compress, block: &[u8], out: &mut Vec<u8>) -> io::Result<bool> {
-    let before = stream.total_in();
+fn deflate(level: u32, dictionary: &[u8], block: &[u8], out: &mut Vec<u8>) -> io::Result<bool> {
+    let mut stream = Compress::new(flate2::Compression::new(level.min(9)), false);
+    if !dictionary.is_empty() {
+        stream.set_dictionary(dictionary).map_err(io::Error::other)?;
+    }
     stream.compress_vec(block, out, FlushCompress::Sync).map_err(io::Error::other)?;
     // A full buffer may still lack the flush's last bytes.
-    Ok(stream.total_in() - before == block.len() as u64 && out.len() < out.capacity())
+    Ok(stream.total_in() == block.len() as u64 && out.len() < out.capacity())
 }
 
 /// Appends `block` uncompressed.
@@ -153,24 +137,22 @@ mod tests {
     fn blocks_join() {
         let text = b"the quick brown fox ".repeat(3000);
         let mut out = Vec::new();
-        let mut deflater = Deflater::new(6);
-        deflater.block(&[], &text[..40_000], &mut out).unwrap();
-        deflater.block(&text[40_000 - WINDOW..40_000], &text[40_000..], &mut out).unwrap();
+        deflate_block(6, &[], &text[..40_000], &mut out).unwrap();
+        deflate_block(6, &text[40_000 - WINDOW..40_000], &text[40_000..], &mut out).unwrap();
         assert_eq!(inflate(&out), text);
         assert!(out.len() < 1000, "{}", out.len());
     }
 
     #[test]
     fn noise_is_stored() {
-        let mut deflater = Deflater::new(6);
         for length in [1, 100, SAMPLES * SAMPLE_SIZE, BLOCK_SIZE, 65_535 * 2] {
             let block = noise(length);
             let mut out = Vec::new();
-            deflater.block(&[], &block, &mut out).unwrap();
+            deflate_block(6, &[], &block, &mut out).unwrap();
             assert_eq!(inflate(&out), block);
             assert!(out.len() <= stored_length(length) + 8, "{length}: {}", out.len());
         }
-        assert!(deflater.is_incompressible(&noise(BLOCK_SIZE)).unwrap());
+        assert!(is_incompressible(&noise(BLOCK_SIZE)).unwrap());
     }
 
     #[test]
@@ -180,7 +162,7 @@ mod tests {
                 // Even enough to be hard, not to be stored unseen.
                 let block: Vec<u8> = noise(length).into_iter().map(|b| b | 1).collect();
                 let mut out = Vec::new();
-                Deflater::new(level).block(&[], &block, &mut out).unwrap();
+                deflate_block(level, &[], &block, &mut out).unwrap();
                 assert_eq!(inflate(&out), block, "{level} {length}");
             }
         }
@@ -188,14 +170,13 @@ mod tests {
 
     #[test]
     fn what_can_shrink_is_squeezed() {
-        let mut deflater = Deflater::new(6);
         // Even bytes, but repeated within the window.
         let repeated = noise(2000).repeat(250);
         assert!(is_even(&noise(BLOCK_SIZE)));
         for block in [b"text ".repeat(100_000), vec![0; BLOCK_SIZE], repeated] {
-            assert!(!deflater.is_incompressible(&block).unwrap());
+            assert!(!is_incompressible(&block).unwrap());
             let mut out = Vec::new();
-            deflater.block(&[], &block, &mut out).unwrap();
+            deflate_block(6, &[], &block, &mut out).unwrap();
             assert!(out.len() < block.len() / 20, "{}", out.len());
             assert_eq!(inflate(&out), block);
         }
@@ -204,7 +185,7 @@ mod tests {
     #[test]
     fn level_zero_stores() {
         let mut out = Vec::new();
-        Deflater::new(0).block(&[], &[7; 70_000], &mut out).unwrap();
+        deflate_block(0, &[], &[7; 70_000], &mut out).unwrap();
         assert_eq!(out.len(), stored_length(70_000));
         assert_eq!(inflate(&out), vec![7; 70_000]);
     }
