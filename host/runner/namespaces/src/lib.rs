@@ -58,3 +58,10 @@ fn namespaces(own_network: bool) -> i32 {
         | libc::CLONE_NEWCGROUP;
     if own_network { always | libc::CLONE_NEWNET } else { always }
 }
+
+/// Says why a test was passed over.
+#[cfg(test)]
+#[expect(clippy::print_stdout, reason = "a skipped test says why")]
+fn skipped(why: &str) {
+    println!("skipped: {why}");
+}

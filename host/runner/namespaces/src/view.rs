@@ -99,7 +99,7 @@ pub(crate) fn set_up(view: &View) -> Result<(), Failure> {
             empty.as_fd()
         }
     };
-    sys::mount::add_flags(root, NODEV).at(Stage::RootFlags)?;
+    sys::mount::make_private_with(root, NODEV).at(Stage::RootFlags)?;
     attach(root, staging.as_fd(), c"root").at(Stage::Root)?;
 
     proc(root).at(Stage::Proc)?;
@@ -140,7 +140,7 @@ fn sysfs(root: BorrowedFd<'_>) -> Result<(), Errno> {
     let sysfs = match mounted {
         Err(Errno::PERM | Errno::ACCESS) => {
             let tree = clone_tree(CWD, c"/sys")?;
-            sys::mount::add_flags(&tree, DATA | RDONLY)?;
+            sys::mount::make_private_with(&tree, DATA | RDONLY)?;
             tree
         }
         other => other?,
@@ -203,7 +203,7 @@ fn device(
         Ok(_) | Err(Errno::NXIO) => clone_tree(staging.as_fd(), name)?,
         Err(Errno::PERM | Errno::ACCESS) => {
             let tree = clone_tree(CWD, host)?;
-            sys::mount::add_flags(&tree, NOSUID | NOEXEC | RDONLY)?;
+            sys::mount::make_private_with(&tree, NOSUID | NOEXEC | RDONLY)?;
             tree
         }
         Err(errno) => return Err(errno),
@@ -232,7 +232,7 @@ fn etc_files(view: &View, root: BorrowedFd<'_>, staging: &OwnedFd) -> Result<(),
             rest = rest.get(written..).unwrap_or_default();
         }
         let tree = clone_tree(staging.as_fd(), &file.name)?;
-        sys::mount::add_flags(&tree, DATA | RDONLY)?;
+        sys::mount::make_private_with(&tree, DATA | RDONLY)?;
         attach(&tree, root, target)?;
     }
     Ok(())
@@ -255,7 +255,7 @@ fn step_mount(mount: &crate::plan::PlannedMount, root: BorrowedFd<'_>) -> Result
     }
     match &mount.source {
         PlannedSource::Tree(tree) => {
-            sys::mount::add_flags(tree, mount.flags)?;
+            sys::mount::make_private_with(tree, mount.flags)?;
             attach(tree, root, &mount.target)
         }
         PlannedSource::Tmpfs(size) => {
@@ -269,7 +269,7 @@ fn mask(root: BorrowedFd<'_>) -> Result<(), Errno> {
     for path in READ_ONLY {
         let Some(place) = optional(open_in(root, path, OFlags::PATH))? else { continue };
         let tree = open_tree(&place, c"", TREE | OpenTreeFlags::AT_EMPTY_PATH)?;
-        sys::mount::add_flags(&tree, RDONLY)?;
+        sys::mount::make_private_with(&tree, RDONLY)?;
         attach_at(&tree, &place)?;
     }
     for path in MASKED {

@@ -17,13 +17,21 @@ struct MountAttr {
     userns_fd: u64,
 }
 
-/// Adds `flags` to the mount whose root is `tree`, and to all mounts below it.
+/// Adds `flags` to the mount whose root is `tree`, and to all mounts below it, and takes them out of
+/// their peer groups.
+///
+/// A copy of a shared mount, as systemd makes all, is a peer of the original: without this, what is
+/// mounted for a step would be mounted on the machine as well.
 ///
 /// # Errors
 /// `ENOSYS` before Linux 5.12; `EPERM` without `CAP_SYS_ADMIN`.
-pub(crate) fn add_flags(tree: impl AsFd, flags: MountAttrFlags) -> Result<(), Errno> {
-    let attributes =
-        MountAttr { attr_set: u64::from(flags.bits()), attr_clr: 0, propagation: 0, userns_fd: 0 };
+pub(crate) fn make_private_with(tree: impl AsFd, flags: MountAttrFlags) -> Result<(), Errno> {
+    let attributes = MountAttr {
+        attr_set: u64::from(flags.bits()),
+        attr_clr: 0,
+        propagation: libc::MS_PRIVATE,
+        userns_fd: 0,
+    };
     // SAFETY: the path is a NUL-terminated constant, the structure lives across the call and its
     // size is passed; the kernel only reads both.
     let result = unsafe {

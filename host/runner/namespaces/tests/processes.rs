@@ -1,4 +1,5 @@
-//! Kiln as an unprivileged user: the entry into a user namespace, and a step there.
+//! Kiln as a process of its own: as an unprivileged user who enters a user namespace and runs a step
+//! there; as a process that is killed; on a machine whose mounts are shared.
 //!
 //! Started as root, this gives itself a user with ranges of ids (files mounted over /etc/passwd,
 //! /etc/subuid and /etc/subgid in a mount namespace of its own) and starts itself again as that user.
@@ -12,11 +13,18 @@ use std::sync::Mutex;
 
 use kiln_rootfs::Rootfs;
 use kiln_runner::{
-    Cancel, Credentials, ExitStatus, Limits, Network, OutputSink, Runner, Step, Stream,
+    Cancel, Credentials, ExitStatus, Limits, Mount, MountSource, Network, OutputSink, Runner, Step,
+    Stream,
 };
 use kiln_runner_namespaces::{Namespaces, doctor, reexec_in_user_namespace};
 
 const BUSYBOX: &str = "/bin/busybox";
+const APPLETS: &[&str] =
+    &["cat", "chmod", "chown", "grep", "id", "ls", "setsid", "sh", "sleep", "stat", "touch"];
+
+const TESTS: &[(&str, fn())] =
+    &[("unprivileged", unprivileged), ("killed", killed), ("shared_mounts", shared_mounts)];
+
 const USER: u32 = 54321;
 const FIRST_SUBORDINATE: u32 = 700_000;
 
@@ -29,11 +37,17 @@ fn main() -> ExitCode {
     match arguments[1..] {
         // What cargo-nextest asks of every test program.
         ["--list", .., "--ignored"] => {}
-        ["--list", ..] => println!("unprivileged: test"),
+        ["--list", ..] => TESTS.iter().for_each(|(name, _)| println!("{name}: test")),
         ["inside", directory] => return inside(Path::new(directory)),
         ["refused", path] => return refused(path),
         ["single"] => return single(),
-        _ => unprivileged(),
+        ["sleep", directory, seconds] => sleep(Path::new(directory), seconds),
+        ["compare", directory] => compare(Path::new(directory)),
+        // One with cargo-nextest, else all.
+        ref names => {
+            let one = TESTS.iter().find(|(name, _)| names.contains(name));
+            one.map_or(TESTS, std::slice::from_ref).iter().for_each(|(_, test)| test());
+        }
     }
     ExitCode::SUCCESS
 }
@@ -89,6 +103,94 @@ fn unprivileged() {
     assert!(said.starts_with("/proc/self/uid_map: 1 id (this user namespace"), "{single:?}");
 }
 
+/// Kiln is killed while a step runs: nothing of the step stays.
+fn killed() {
+    let Some(directory) = root_and_busybox() else { return };
+    let marker = format!("84{}", std::process::id());
+    let mut kiln = Command::new(std::env::current_exe().unwrap())
+        .args(["sleep", directory.path().to_str().unwrap(), &marker])
+        .spawn()
+        .unwrap();
+    // Kiln itself, the daemon, and what the shell waits for.
+    wait_until("the step runs", || processes_named(&marker) == 3);
+    kiln.kill().unwrap();
+    kiln.wait().unwrap();
+    wait_until("the step is gone", || processes_named(&marker) == 0);
+}
+
+/// As kiln: runs a step, which starts a daemon, until it is killed.
+fn sleep(directory: &Path, seconds: &str) {
+    let rootfs = stage(directory);
+    let step = step(&format!("setsid sleep {seconds} & trap '' TERM HUP; sleep {seconds}"));
+    let result = Namespaces::new(None).run(&rootfs, &step, &Collected::default());
+    panic!("{result:?}");
+}
+
+/// Mounts are shared where systemd runs: none of a step's may be seen on the machine.
+fn shared_mounts() {
+    let Some(directory) = root_and_busybox() else { return };
+    let output = Command::new("/usr/bin/unshare")
+        .args(["--mount", "--propagation=shared"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["compare", directory.path().to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// As kiln: compares the machine's mounts while a step runs with those before.
+fn compare(directory: &Path) {
+    let mounts = || std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(mounts().contains(" shared:"));
+    let rootfs = stage(directory);
+    let before = mounts();
+    let mut step = step("echo x > /tmp/runs; while [ -e /tmp/runs ]; do sleep 0.1; done");
+    let (path, flags) = (rootfs.host_path(), rustix::fs::OFlags::PATH);
+    let fd = rustix::fs::open(&path, flags, rustix::fs::Mode::empty()).unwrap();
+    let mount = |target: &str, source| Mount { target: target.into(), source, read_only: false };
+    step.mounts = vec![
+        mount("/again", MountSource::Host(std::sync::Arc::new(fd))),
+        mount("/again/tmp/memory", MountSource::Tmpfs { size: None }),
+    ];
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| Namespaces::new(None).run(&rootfs, &step, &Collected::default()));
+        wait_until("the step runs", || path.join("tmp/runs").exists() || run.is_finished());
+        let during = mounts();
+        drop(std::fs::remove_file(path.join("tmp/runs")));
+        assert!(run.join().unwrap().unwrap().status.success());
+        assert_eq!(during, before);
+    });
+}
+
+fn root_and_busybox() -> Option<tempfile::TempDir> {
+    if let Err(refusal) = Namespaces::new(None).available() {
+        println!("skipped: {refusal}");
+        return None;
+    }
+    if !Path::new(BUSYBOX).exists() {
+        println!("skipped: no {BUSYBOX}");
+        return None;
+    }
+    Some(tempfile::tempdir().unwrap())
+}
+
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let start = std::time::Instant::now();
+    while !condition() {
+        assert!(start.elapsed().as_secs() < 20, "{what}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+/// Processes of the machine that have `argument` on their command line.
+fn processes_named(argument: &str) -> usize {
+    std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| std::fs::read(entry.ok()?.path().join("cmdline")).ok())
+        .filter(|line| line.split(|&byte| byte == 0).any(|word| word == argument.as_bytes()))
+        .count()
+}
+
 /// Starts this program as the user, who has the ranges in the file `subid`.
 fn as_user(directory: &Path, subid: &str, arguments: &[&str]) -> Output {
     let script = format!(
@@ -126,16 +228,7 @@ fn inside(directory: &Path) -> ExitCode {
         println!("{}: {:?}", check.what, check.result);
         assert!(check.result.is_ok());
     }
-    let rootfs = Rootfs::create(directory).unwrap();
-    let root = rootfs.host_path();
-    for name in ["bin", "tmp"] {
-        std::fs::create_dir(root.join(name)).unwrap();
-    }
-    std::fs::set_permissions(root.join("tmp"), PermissionsExt::from_mode(0o1777)).unwrap();
-    std::fs::copy(BUSYBOX, root.join("bin/busybox")).unwrap();
-    for applet in ["sh", "touch", "chown", "stat", "id", "ls", "cat", "echo", "grep", "chmod"] {
-        symlink("busybox", root.join("bin").join(applet)).unwrap();
-    }
+    let rootfs = stage(directory);
     let script =
         "id -u; touch /tmp/roots /tmp/mine; chown 1000:50 /tmp/mine; stat -c %u:%g /tmp/mine
         echo x > /dev/null; ls /proc/1/fd/0; ls /proc/1/root/; chmod 600 /dev/null
@@ -179,6 +272,21 @@ fn refused(path: &str) -> ExitCode {
 fn single() -> ExitCode {
     println!("{}", Namespaces::new(None).available().unwrap_err());
     ExitCode::SUCCESS
+}
+
+/// A root file system of busybox.
+fn stage(directory: &Path) -> Rootfs {
+    let rootfs = Rootfs::create(directory).unwrap();
+    let root = rootfs.host_path();
+    for name in ["bin", "tmp"] {
+        std::fs::create_dir(root.join(name)).unwrap();
+    }
+    std::fs::set_permissions(root.join("tmp"), PermissionsExt::from_mode(0o1777)).unwrap();
+    std::fs::copy(BUSYBOX, root.join("bin/busybox")).unwrap();
+    for applet in APPLETS {
+        symlink("busybox", root.join("bin").join(applet)).unwrap();
+    }
+    rootfs
 }
 
 fn step(script: &str) -> Step {
