@@ -17,7 +17,9 @@ pub(crate) fn explain(error: &reqwest::Error) -> (String, &'static str) {
                     ": is the registry running, and are host and port right?",
                 )),
                 io::ErrorKind::ConnectionReset => Some(("connection reset by the server", "")),
-                io::ErrorKind::UnexpectedEof => Some(("connection closed by the server", "")),
+                io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => {
+                    Some(("connection closed by the server", ""))
+                }
                 _ => None,
             };
             if let Some((cause, hint)) = known {

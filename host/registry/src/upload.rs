@@ -135,38 +135,40 @@ impl<'a> Upload<'a> {
 
     /// Sends chunks, from where the registry says it is, and closes the session.
     async fn chunks(&self, mut location: Location, mut offset: u64) -> Result<(), Failure> {
+        let http = &self.session.http;
+        let size = self.descriptor.size;
+        let chunk_size = http.config().chunk_size.max(location.min_chunk);
         // Failures since the last chunk that the registry took.
         let mut tries = 0;
-        let size = self.descriptor.size;
-        let chunk_size = self.session.http.config().chunk_size.max(location.min_chunk);
-        while offset < size {
+        loop {
             let length = chunk_size.min(size - offset);
-            let request = self.patch(&location, offset, length)?;
-            match self.session.http.once(self.access, &request, &[202, 204]).await {
+            let sent = if length > 0 {
+                let request = self.patch(&location, offset, length)?;
+                http.once(self.access, &request, &[202, 204]).await
+            } else {
+                let request = self.put(location.clone())?;
+                http.once(self.access, &request, &[201]).await
+            };
+            let failure = match sent {
+                Ok(_) if length == 0 => return Ok(()),
                 Ok(response) => {
                     location.moved(self.access, &response)?;
                     offset += length;
                     tries = 0;
+                    continue;
                 }
                 Err(failure) if offset == 0 && refuses_chunks(&failure) => return Err(failure),
-                Err(failure) => {
-                    let out_of_step = status(&failure) == Some(416);
-                    let wait = if out_of_step { Failure::passing(failure.error) } else { failure };
-                    if !self.session.http.wire.pause(tries, &wait).await {
-                        return Err(wait);
-                    }
-                    tries += 1;
-                    match self.position(&mut location).await {
-                        Ok(position) => offset = position,
-                        // The session is lost: the caller opens another.
-                        Err(_) => return Err(wait),
-                    }
-                }
+                Err(failure) if status(&failure) == Some(416) => Failure::passing(failure.error),
+                Err(failure) => failure,
+            };
+            if !http.wire.pause(tries, &failure).await {
+                return Err(failure);
             }
+            tries += 1;
+            // Without a position the session is lost: the caller opens another.
+            let Ok(held) = self.position(&mut location).await else { return Err(failure) };
+            offset = held;
         }
-        let request = self.put(location)?;
-        self.session.http.once(self.access, &request, &[201]).await?;
-        Ok(())
     }
 
     /// Asks how much of the blob the session holds.

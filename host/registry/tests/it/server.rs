@@ -176,7 +176,8 @@ impl Server {
                 return Ok(());
             }
             if let Some(Fault::EarlyReply(reply)) = &fault {
-                write_reply(&mut writer, &request, reply)?;
+                let last = reply.clone().header("Connection", "close");
+                write_reply(&mut writer, &request, &last)?;
             }
             request.body = vec![0; length];
             reader.read_exact(&mut request.body)?;
