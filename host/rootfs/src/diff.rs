@@ -12,7 +12,7 @@ use crate::path;
 /// made again counts as the same, with its vanished content deleted by name.
 pub(crate) fn compare(old: &Index, new: &Index) -> ChangeSet {
     let mut changes = ChangeSet::new();
-    if directory_changed(&old.root, &new.root) {
+    if directory_changed(old, &old.root, new, &new.root) {
         changes.add(b"");
     }
     let mut pending = vec![(0, 0, Vec::new())];
@@ -35,7 +35,7 @@ pub(crate) fn compare(old: &Index, new: &Index) -> ChangeSet {
             let changed = match before {
                 None => true,
                 Some(before) if after.is_dir() && before.is_dir() => {
-                    directory_changed(before, after)
+                    directory_changed(old, before, new, after)
                 }
                 Some(before) => file_changed(before, after, old.unsettled),
             };
@@ -50,13 +50,17 @@ pub(crate) fn compare(old: &Index, new: &Index) -> ChangeSet {
     changes
 }
 
-fn directory_changed(old: &Node, new: &Node) -> bool {
-    (old.mode, old.uid, old.gid, old.extra) != (new.mode, new.uid, new.gid, new.extra)
+fn directory_changed(old: &Index, before: &Node, new: &Index, after: &Node) -> bool {
+    let key = |index: &Index, node: &Node| {
+        let xattrs = index.dir(node.child).map_or(0, |dir| dir.xattrs);
+        (node.mode, node.uid, node.gid, xattrs)
+    };
+    key(old, before) != key(new, after)
 }
 
 fn file_changed(old: &Node, new: &Node, unsettled: Option<Timestamp>) -> bool {
     let key = |node: &Node| {
-        let owner = (node.mode, node.uid, node.gid, node.extra);
+        let owner = (node.mode, node.uid, node.gid, node.capability);
         (node.ino, node.size, node.ctime(), owner)
     };
     key(old) != key(new) || unsettled.is_some_and(|from| new.ctime() >= from)
@@ -82,4 +86,31 @@ fn merge<'a>(
             std::cmp::Ordering::Equal => (left.next(), right.next()),
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_waited_for_counts_as_changed() {
+        let node = Node {
+            ino: 1,
+            size: 2,
+            ctime_secs: 100,
+            ctime_nanos: 5,
+            uid: 0,
+            gid: 0,
+            mode: 0o100_644,
+            name_length: 0,
+            name_start: 0,
+            child: NONE,
+            capability: 0,
+        };
+        assert!(!file_changed(&node, &node, None));
+        let from = |secs| Some(Timestamp { secs, nanos: 0 });
+        assert!(!file_changed(&node, &node, from(101)));
+        assert!(file_changed(&node, &node, from(100)));
+        assert!(file_changed(&node, &Node { ctime_nanos: 6, ..node }, None));
+    }
 }

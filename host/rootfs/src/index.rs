@@ -53,9 +53,8 @@ pub(crate) struct Node {
     pub(crate) name_start: u32,
     /// Number of the directory's [`Dir`], else [`NONE`].
     pub(crate) child: u32,
-    /// A hash of what shows in no other field and moves no change time that is compared: the
-    /// ledger's capability of a file, the extended attributes of a directory.
-    pub(crate) extra: u32,
+    /// A hash of the ledger's capability of a file, which moves no change time.
+    pub(crate) capability: u32,
 }
 
 /// A directory's names, sorted by bytes.
@@ -63,6 +62,9 @@ pub(crate) struct Node {
 pub(crate) struct Dir {
     pub(crate) nodes: Vec<Node>,
     pub(crate) names: Vec<u8>,
+    /// A hash of the extended attributes; a directory's change time says nothing, since it moves
+    /// with every name made in it.
+    pub(crate) xattrs: u32,
 }
 
 /// The state of a rootfs at one moment.
@@ -160,6 +162,8 @@ impl Index {
     fn renew(&mut self, rootfs: &Rootfs, path: &[u8], linked: &mut HashSet<u64>) -> Result<()> {
         if path.is_empty() {
             self.root = walk::root_node(rootfs)?;
+            self.dirs[0].xattrs =
+                walk::xattr_hash(rootfs, rootfs.root_fd()).at("listxattr", b"")?;
             return Ok(());
         }
         let (directory, name) = path::split(path);
@@ -182,10 +186,13 @@ impl Index {
             .ok()
             .map(|position| self.dirs[number as usize].nodes[position]);
         if node.is_dir() {
-            let opened = rootfs.path_at(fd.as_fd(), name).at("open", path)?;
-            node.extra = walk::xattr_hash(rootfs, opened.as_fd()).at("listxattr", path)?;
             match old {
-                Some(old) if old.child != NONE && old.ino == node.ino => node.child = old.child,
+                Some(old) if old.child != NONE && old.ino == node.ino => {
+                    node.child = old.child;
+                    let opened = rootfs.path_at(fd.as_fd(), name).at("open", path)?;
+                    self.dirs[old.child as usize].xattrs =
+                        walk::xattr_hash(rootfs, opened.as_fd()).at("listxattr", path)?;
+                }
                 _ => node.child = self.graft(walk::walk(rootfs, path)?)?,
             }
         } else if stat.stx_nlink > 1 {
@@ -328,7 +335,7 @@ impl Node {
             name_length: 0,
             name_start: 0,
             child: NONE,
-            extra: capability.map_or(0, |capability| walk::hash(capability.as_bytes())),
+            capability: capability.map_or(0, |capability| walk::hash(capability.as_bytes())),
         }
     }
 

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsFd;
 
+use kiln_image::layer::build::LayerBuilder;
 use kiln_image::layer::write::LayerWriter;
 use kiln_image::layer::{Entry, Kind, Mtime};
 use rustix::fs::OFlags;
@@ -27,6 +28,12 @@ pub trait EntrySink {
 }
 
 impl<W: std::io::Write> EntrySink for LayerWriter<W> {
+    fn append_entry(&mut self, entry: &Entry, data: &mut dyn Read) -> std::io::Result<()> {
+        self.append(entry, data).map_err(std::io::Error::other)
+    }
+}
+
+impl EntrySink for LayerBuilder {
     fn append_entry(&mut self, entry: &Entry, data: &mut dyn Read) -> std::io::Result<()> {
         self.append(entry, data).map_err(std::io::Error::other)
     }

@@ -13,7 +13,7 @@ use crate::mapping::Mapping;
 pub(crate) const LEDGER_NAME: &str = "ledger";
 
 /// Storage is reserved in pieces of this size: each call costs some file systems milliseconds.
-const PIECE: u64 = 1 << 20;
+const PIECE: u32 = 1 << 20;
 const PIECES: usize = Geometry::STANDARD.bytes().div_ceil(PIECE as usize);
 
 /// The open ledger of a rootfs.
@@ -67,7 +67,7 @@ impl Ledger {
 
     /// Gives a piece of the file storage.
     fn allocate(&self, offset: u64) -> bool {
-        match fallocate(&self.file, FallocateFlags::KEEP_SIZE, offset, PIECE) {
+        match fallocate(&self.file, FallocateFlags::KEEP_SIZE, offset, PIECE.into()) {
             Ok(()) => true,
             // The file system cannot tell; most that cannot do not run full at a store either.
             Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => true,
@@ -122,13 +122,14 @@ impl Platform for Ledger {
     }
 
     fn reserve(&self, offset: u64, length: u64) -> bool {
-        let last = offset.saturating_add(length.saturating_sub(1)) / PIECE;
-        (offset / PIECE..=last).all(|piece| {
+        let size = u64::from(PIECE);
+        let last = offset.saturating_add(length.saturating_sub(1)) / size;
+        (offset / size..=last).all(|piece| {
             let Some(known) = usize::try_from(piece).ok().and_then(|n| self.reserved.get(n)) else {
                 return false;
             };
             known.load(Ordering::Relaxed) || {
-                let there = self.allocate(piece * PIECE);
+                let there = self.allocate(piece * size);
                 known.store(there, Ordering::Relaxed);
                 there
             }

@@ -30,10 +30,12 @@ mod walk;
 mod xattr;
 
 pub mod changes;
+pub mod copy;
 pub mod index;
 pub mod unpack;
 
 pub use error::{Result, RootfsError};
 pub use list::DirEntry;
 pub use metadata::{FileType, Metadata, Timestamp};
+pub use remove::remove_dir_all;
 pub use rootfs::{Ownership, Rootfs};

@@ -8,7 +8,7 @@ use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use crate::error::{At, Result, RootfsError};
-use crate::metadata::{S_IFBLK, S_IFCHR, S_IFMT};
+use crate::metadata::FileType;
 use crate::rootfs::{Ownership, Rootfs, proc_path, stat_fd};
 
 /// How often open(2) with `O_CREAT` is tried again when the file comes and goes.
@@ -33,18 +33,22 @@ impl Rootfs {
 
     fn open_there(&self, path: &[u8], flags: OFlags) -> rustix::io::Result<OwnedFd> {
         let flags = flags.difference(OFlags::CREATE | OFlags::EXCL) | OFlags::CLOEXEC;
-        // With ownership by the ledger no device node can exist on disk.
-        if self.ownership() == Ownership::Ledger
-            || flags.intersects(OFlags::PATH | OFlags::DIRECTORY)
-        {
+        if flags.intersects(OFlags::PATH | OFlags::DIRECTORY) {
             return self.resolve(path, flags, Mode::empty());
         }
-        let found = self.resolve(path, (flags & OFlags::NOFOLLOW) | OFlags::PATH, Mode::empty())?;
-        let file_type = u32::from(stat_fd(found.as_fd())?.stx_mode) & S_IFMT;
-        if matches!(file_type, S_IFCHR | S_IFBLK) {
-            return Err(Errno::NXIO);
+        if self.ownership() == Ownership::Ledger {
+            // No device node can be on disk; a file may stand for one.
+            let file = self.resolve(path, flags, Mode::empty())?;
+            if !self.ledger.is_empty() {
+                refuse_device(self.view(&stat_fd(file.as_fd())?).file_type)?;
+            }
+            return Ok(file);
         }
-        if file_type == crate::metadata::S_IFLNK {
+        // Opening a device can already do something, so it is looked at before.
+        let found = self.resolve(path, (flags & OFlags::NOFOLLOW) | OFlags::PATH, Mode::empty())?;
+        let file_type = self.view(&stat_fd(found.as_fd())?).file_type;
+        refuse_device(file_type)?;
+        if file_type == FileType::Symlink {
             return Err(Errno::LOOP);
         }
         let flags = flags.difference(OFlags::NOFOLLOW);
@@ -127,5 +131,12 @@ impl Rootfs {
             return Err(RootfsError::Limit { what: "bytes in a small file", limit });
         }
         Ok(content)
+    }
+}
+
+fn refuse_device(file_type: FileType) -> rustix::io::Result<()> {
+    match file_type {
+        FileType::Char | FileType::Block => Err(Errno::NXIO),
+        _ => Ok(()),
     }
 }

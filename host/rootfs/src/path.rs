@@ -1,8 +1,8 @@
 //! Image paths as bytes: no resolution here, only spelling.
 
-/// The longest path an image may hold, in bytes (`PATH_MAX`): what is deeper cannot be named by a
+/// The longest path an image may hold, in bytes (`PATH_MAX` less its NUL): what is deeper cannot be named by a
 /// process in the image, and hostile trees of endless depth would cost endless memory.
-pub const MAX_PATH: usize = 4096;
+pub const MAX_PATH: usize = 4095;
 
 /// The directory part and the last name of a path; trailing slashes do not count.
 ///

@@ -1,15 +1,40 @@
 //! Removing trees of any depth and any modes with a bounded number of descriptors.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, chmodat, openat, unlinkat};
 use rustix::io::Errno;
 
+use crate::error::{Result, RootfsError};
 use crate::list::for_each_name;
 use crate::rootfs::{proc_path, stat_fd};
 
+/// Removes a directory of the host with all below it, whatever the modes and however deep; missing
+/// is fine. For what is left of a rootfs whose builder was killed.
+///
+/// # Errors
+/// The first removal that failed.
+pub fn remove_dir_all(dir: &Path) -> Result<()> {
+    let removed = match (dir.parent(), dir.file_name()) {
+        (Some(above), Some(name)) => {
+            let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            openat(CWD, above, flags, Mode::empty())
+                .and_then(|above| remove_tree(above.as_fd(), name.as_bytes()))
+        }
+        _ => Err(Errno::INVAL),
+    };
+    removed.map_err(|errno| RootfsError::Setup {
+        dir: dir.display().to_string(),
+        what: "remove the directory",
+        errno,
+    })
+}
+
 /// Removes `name` in `parent` and all below it; missing is fine.
-pub(crate) fn remove_tree(parent: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<()> {
+fn remove_tree(parent: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<()> {
     remove_tree_with(parent, name, |dir, name, flags| unlinkat(dir, name, flags))
 }
 

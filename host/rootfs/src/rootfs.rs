@@ -10,7 +10,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::error::{At, Result, RootfsError};
-use crate::ledger::{LEDGER_NAME, Ledger};
+use crate::ledger::Ledger;
 use crate::metadata::{Metadata, STATX};
 use crate::path;
 
@@ -33,7 +33,6 @@ pub enum Ownership {
 #[derive(Debug)]
 pub struct Rootfs {
     host_path: PathBuf,
-    dir: OwnedFd,
     root: OwnedFd,
     pub(crate) ledger: Ledger,
     ownership: Ownership,
@@ -60,7 +59,7 @@ impl Rootfs {
         // Explicitly: the umask takes bits away, and a volume with fsGroup adds setgid.
         fchmod(&root, Mode::from_raw_mode(0o755)).map_err(fail("set the root's mode"))?;
         let ledger = Ledger::create(dir_fd.as_fd()).map_err(fail("create the ledger"))?;
-        Self::assemble(dir, dir_fd, root, ledger)
+        Self::assemble(dir, dir_fd.as_fd(), root, ledger)
     }
 
     /// Opens the rootfs in `dir`.
@@ -72,18 +71,22 @@ impl Rootfs {
         let dir_fd = open_dir(CWD, dir).map_err(fail("open the directory"))?;
         let root = open_dir(&dir_fd, Path::new(ROOT_NAME)).map_err(fail("open the root"))?;
         let ledger = Ledger::open(dir_fd.as_fd()).map_err(fail("open the ledger"))?;
-        Self::assemble(dir, dir_fd, root, ledger)
+        Self::assemble(dir, dir_fd.as_fd(), root, ledger)
     }
 
-    fn assemble(host_path: &Path, dir: OwnedFd, root: OwnedFd, ledger: Ledger) -> Result<Self> {
-        let ownership = probe(dir.as_fd())
+    fn assemble(
+        host_path: &Path,
+        dir: BorrowedFd<'_>,
+        root: OwnedFd,
+        ledger: Ledger,
+    ) -> Result<Self> {
+        let ownership = probe(dir)
             .map_err(|errno| setup(host_path, "create a file to probe ownership", errno))?;
         let own_uid = match ownership {
             Ownership::Kernel => None,
             Ownership::Ledger => Some(rustix::process::geteuid().as_raw()),
         };
-        let rootfs =
-            Self { host_path: host_path.to_path_buf(), dir, root, ledger, ownership, own_uid };
+        let rootfs = Self { host_path: host_path.to_path_buf(), root, ledger, ownership, own_uid };
         // Says early, and with a remedy, what every later operation would fail with.
         rootfs.resolve(b"", OFlags::PATH, Mode::empty()).map_err(|errno| {
             setup(
@@ -141,13 +144,7 @@ impl Rootfs {
     /// # Errors
     /// The first entry that could not be removed.
     pub fn remove(self) -> Result<()> {
-        let at = self.host_path.as_path();
-        let fail = |what| move |errno| setup(at, what, errno);
-        crate::remove::remove_tree(self.dir.as_fd(), ROOT_NAME.as_bytes())
-            .map_err(fail("remove the root"))?;
-        unlinkat(&self.dir, LEDGER_NAME, AtFlags::empty()).map_err(fail("remove the ledger"))?;
-        unlinkat(CWD, self.host_path.as_path(), AtFlags::REMOVEDIR)
-            .map_err(fail("remove the directory"))
+        crate::remove::remove_dir_all(&self.host_path)
     }
 
     /// Opens a path below the root; never leaves it.

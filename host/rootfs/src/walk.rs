@@ -89,8 +89,7 @@ pub(crate) fn walk(rootfs: &Rootfs, top: &[u8]) -> Result<Index> {
 pub(crate) fn root_node(rootfs: &Rootfs) -> Result<Node> {
     let root = rootfs.root_fd();
     let stat = stat_fd(root).at("stat", b"")?;
-    let extra = xattr_hash(rootfs, root).at("listxattr", b"")?;
-    Ok(Node { child: 0, extra, ..Node::new(rootfs, &stat) })
+    Ok(Node { child: 0, ..Node::new(rootfs, &stat) })
 }
 
 impl Walk<'_> {
@@ -172,7 +171,7 @@ impl Walk<'_> {
     }
 
     fn list(&self, fd: BorrowedFd<'_>) -> rustix::io::Result<Dir> {
-        let mut dir = Dir::default();
+        let mut dir = Dir { xattrs: xattr_hash(self.rootfs, fd)?, ..Dir::default() };
         for_each_name(fd, |name, _| {
             let mut stat = match stat_at(fd, name) {
                 Err(Errno::NOENT) => return Ok(()),
@@ -186,16 +185,12 @@ impl Walk<'_> {
                 self.rootfs.unlock(self.rootfs.path_at(fd, name)?.as_fd(), &stat)?;
                 stat = stat_at(fd, name)?;
             }
-            let mut node = Node::new(self.rootfs, &stat);
-            if node.is_dir() {
-                let child = self.rootfs.path_at(fd, name)?;
-                node.extra = xattr_hash(self.rootfs, child.as_fd())?;
-            }
+            let node = Node::new(self.rootfs, &stat);
             let node = dir.intern(name, node);
             dir.nodes.push(node);
             Ok(())
         })?;
-        let Dir { nodes, names } = &mut dir;
+        let Dir { nodes, names, .. } = &mut dir;
         let name = |node: &Node| {
             let start = node.name_start as usize;
             &names[start..start + usize::from(node.name_length)]

@@ -92,7 +92,7 @@ impl<'a> Copier<'a> {
         if choice == Choice::Copy {
             for frame in stack.iter_mut() {
                 if !frame.made {
-                    self.make_dir(frame, true)?;
+                    self.make_dir(frame, false)?;
                 }
             }
         }

@@ -1,8 +1,6 @@
 //! Random steps: a layer made of a step's changes must do to the base what the step did.
 
-mod common;
-
-use common::image::{dir, entry, file, hard_link, layer_of, symlink, unpack, view};
+use crate::image::{dir, entry, file, hard_link, layer_of, symlink, unpack, view};
 use kiln_image::layer::{Entry, Kind};
 use kiln_rootfs::changes::{ChangeSet, WriteOptions, diff};
 use kiln_rootfs::index::Index;
@@ -82,7 +80,7 @@ fn act(random: &mut Random, rootfs: &Rootfs, others: &mut u32) {
 
 #[test]
 fn layers_of_random_steps() {
-    common::in_both_modes("layers_of_random_steps", |dir| {
+    crate::modes::in_all_modes("steps::layers_of_random_steps", |dir| {
         let limits = Limits::default();
         for round in 1..=ROUNDS {
             let mut random = Random(round.wrapping_mul(0x9e37_79b9_7f4a_7c15));

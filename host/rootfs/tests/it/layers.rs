@@ -1,10 +1,8 @@
 //! Unpacking and writing layers.
 
-mod common;
-
 use std::path::Path;
 
-use common::image::{
+use crate::image::{
     dir, entry, file, hard_link, layer_of, names, paths_of, symlink, tar, unpack, view,
 };
 use kiln_image::layer::{Entry, Kind, Mtime};
@@ -57,7 +55,7 @@ fn everything() -> Vec<Entry> {
 
 #[test]
 fn what_goes_in_comes_out() {
-    common::in_both_modes("what_goes_in_comes_out", |dir| {
+    crate::modes::in_all_modes("layers::what_goes_in_comes_out", |dir| {
         let rootfs = rootfs(dir, "a");
         let index = Index::take(&rootfs).unwrap();
         assert!(index.is_empty());
@@ -212,7 +210,7 @@ fn touch(rootfs: &Rootfs, path: &[u8], content: &[u8]) {
 
 #[test]
 fn changes_of_a_step() {
-    common::in_both_modes("changes_of_a_step", |dir| {
+    crate::modes::in_all_modes("layers::changes_of_a_step", |dir| {
         type Step = fn(&Rootfs);
         let cases: &[(&str, Step, &[&str])] = &[
             ("nothing", |_| {}, &[]),
@@ -345,7 +343,7 @@ fn an_updated_index_equals_a_fresh_one() {
 
 #[test]
 fn modes_set_behind_our_back_are_taken_over() {
-    common::in_both_modes("modes_set_behind_our_back_are_taken_over", |dir| {
+    crate::modes::in_all_modes("layers::modes_set_behind_our_back_are_taken_over", |dir| {
         use rustix::fs::{AtFlags, Mode, chmodat};
         let rootfs = rootfs(dir, "a");
         unpack(&rootfs, &[self::dir("d"), file("d/f")]).unwrap();
@@ -380,4 +378,56 @@ fn options_of_writing() {
     assert_eq!(paths_of(&written), ["etc", "etc/passwd"]);
     let mut reader = kiln_image::layer::read::LayerReader::new(written.as_slice());
     assert_eq!(reader.next_entry().unwrap().unwrap().mtime, Mtime::from_secs(1_600_000_000));
+}
+
+#[test]
+fn a_change_within_the_clocks_tick_shows() {
+    let temp = tempfile::tempdir().unwrap();
+    let rootfs = rootfs(temp.path(), "a");
+    touch(&rootfs, b"file", b"0");
+    let mut index = Index::take(&rootfs).unwrap();
+    for round in 0..40_u8 {
+        touch(&rootfs, b"file", &[round]);
+        let (changes, after) = diff(index, &rootfs).unwrap();
+        assert_eq!(changes.len(), 1, "round {round}");
+        index = after;
+    }
+}
+
+#[test]
+fn walks_of_deep_and_wide_trees() {
+    let temp = tempfile::tempdir().unwrap();
+    let rootfs = rootfs(temp.path(), "a");
+    // More directories with unread neighbours than the walk keeps open.
+    let mut path = Vec::new();
+    for _ in 0..400 {
+        for name in ["x", "y"] {
+            let path = kiln_rootfs::path::join(&path, name.as_bytes());
+            rootfs.mkdir(&path, 0o755).unwrap();
+        }
+        path = kiln_rootfs::path::join(&path, b"x");
+    }
+    let index = Index::take(&rootfs).unwrap();
+    assert_eq!(index.len(), 800);
+    assert!(diff(index, &rootfs).unwrap().0.is_empty());
+    // A path that no process could name.
+    let error = loop {
+        path = kiln_rootfs::path::join(&path, &[b'n'; 200]);
+        if let Err(error) = rootfs.mkdir(&path, 0o755) {
+            break error;
+        }
+    };
+    assert_eq!(error.errno(), rustix::io::Errno::NAMETOOLONG);
+    assert!(Index::take(&rootfs).unwrap_err().to_string().contains("bytes in a path"));
+}
+
+#[test]
+fn a_ledger_cut_short_is_mended() {
+    let temp = tempfile::tempdir().unwrap();
+    let rootfs = rootfs(temp.path(), "a");
+    touch(&rootfs, b"file", b"");
+    rustix::fs::ftruncate(rootfs.ledger_fd(), 0).unwrap();
+    let index = Index::take(&rootfs).unwrap();
+    assert_eq!(index.len(), 1);
+    assert_eq!(rootfs.metadata(b"file", true).unwrap().uid, 0);
 }

@@ -1,0 +1,7 @@
+//! Tests of whole operations, in every mode that this machine allows.
+
+mod image;
+mod layers;
+mod modes;
+mod operations;
+mod steps;
