@@ -1,6 +1,8 @@
 # kiln's tasks. Each installs what it needs; see README.md.
 CARGO ?= cargo
 KILN := target/release/kiln
+# Tests write many small files: in memory where that is possible.
+TEST_TMP := $(shell test -w /dev/shm && echo /dev/shm || echo /tmp)
 DEMO := target/demo
 
 .PHONY: help demo test check bench setup toolchain release clean
@@ -17,7 +19,7 @@ demo: toolchain ## build examples/hello into an OCI layout and show what is in i
 	@python3 examples/show_layout.py $(DEMO)/image
 
 test: toolchain setup ## run every test
-	$(CARGO) test --workspace --no-fail-fast
+	TMPDIR=$(TEST_TMP) $(CARGO) test --workspace --no-fail-fast
 
 check: toolchain ## formatter, lints, dependency rules
 	$(CARGO) fmt --all --check

@@ -35,6 +35,7 @@ if [ ! -f "$bases/debian/index.json" ] && command -v mmdebstrap >/dev/null; then
 fi
 if [ ! -f "$bases/busybox/index.json" ] && [ -x /bin/busybox ]; then
     root=$(mktemp -d)
+    chmod 755 "$root"
     mkdir -p "$root"/{bin,etc,root,tmp,usr/bin}
     cp /bin/busybox "$root/bin/busybox"
     for applet in $(/bin/busybox --list); do

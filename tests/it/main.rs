@@ -1,0 +1,18 @@
+//! Tests of the whole program: the real binary, a real registry, real bases.
+//!
+//! `tests/setup.sh` (run by `make test`) installs the programs and makes the bases. What is missing
+//! is skipped with a printed line.
+
+#![expect(unreachable_pub, reason = "one binary: nothing is exported")]
+
+mod support;
+
+mod basics;
+mod copying;
+mod errors;
+mod fidelity;
+mod memory;
+mod multi_stage;
+mod registry;
+mod reproducible;
+mod running;
