@@ -180,8 +180,20 @@ impl Store {
             hasher: Hasher::with(algorithm),
             algorithm,
             size: 0,
+            expected: None,
             renamed: false,
         })
+    }
+
+    /// Begins a blob of which digest and size in bytes are known: more than that is refused while
+    /// it is written, so that a hostile server cannot fill the disk.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn writer_for(&self, digest: &Digest, size: u64) -> Result<BlobWriter, StoreError> {
+        let mut writer = self.writer_with(digest.algorithm())?;
+        writer.expected = Some((*digest, size));
+        Ok(writer)
     }
 
     /// Stores `content`; gives its digest and its size in bytes.
@@ -310,6 +322,8 @@ pub struct BlobWriter {
     hasher: Hasher,
     algorithm: Algorithm,
     size: u64,
+    /// What must come out, when that is known beforehand.
+    expected: Option<(Digest, u64)>,
     renamed: bool,
 }
 
@@ -322,8 +336,14 @@ impl BlobWriter {
     /// Appends all of `content`.
     ///
     /// # Errors
-    /// [`StoreError::Io`].
+    /// [`StoreError::Io`]; [`StoreError::Size`] beyond the size told to [`Store::writer_for`].
     pub fn append(&mut self, content: &[u8]) -> Result<(), StoreError> {
+        let got = self.size + content.len() as u64;
+        if let Some((digest, wanted)) = self.expected
+            && got > wanted
+        {
+            return Err(StoreError::Size { digest, wanted, got });
+        }
         self.file.write_all(content).map_err(io_error("write blob", &self.path))?;
         self.hasher.update(content);
         self.size += content.len() as u64;
@@ -338,7 +358,10 @@ impl BlobWriter {
     pub fn commit(mut self, expected: Option<(&Digest, u64)>) -> Result<(Digest, u64), StoreError> {
         let digest = std::mem::replace(&mut self.hasher, Hasher::with(self.algorithm)).finish();
         let size = self.size;
-        if let Some((wanted, wanted_size)) = expected {
+        let told = self.expected;
+        for (wanted, wanted_size) in
+            [expected, told.as_ref().map(|(d, s)| (d, *s))].into_iter().flatten()
+        {
             if size != wanted_size {
                 return Err(StoreError::Size { digest: *wanted, wanted: wanted_size, got: size });
             }

@@ -15,8 +15,10 @@ use flate2::Crc;
 use super::deflate::deflate_block;
 use crate::media_type::Compression;
 
-/// The most threads: each adds to the memory in use.
-const MAX_THREADS: usize = 16;
+/// The most threads for gzip: each adds up to 4 MiB to the memory in use.
+const MAX_GZIP_THREADS: usize = 8;
+/// The most threads for zstd: each adds 8 MiB, and four outrun any disk.
+const MAX_ZSTD_THREADS: usize = 4;
 /// Blocks under way beyond one for each thread, so that none waits for the caller.
 const SPARE_BLOCKS: usize = 2;
 
@@ -53,9 +55,13 @@ pub(crate) struct Pipeline {
 impl Pipeline {
     /// At most `threads` threads; 0 and 1 compress on the caller's.
     pub(crate) fn new(compression: Compression, threads: usize) -> Self {
+        let most = match compression {
+            Compression::Zstd { .. } => MAX_ZSTD_THREADS,
+            Compression::Gzip { .. } | Compression::None => MAX_GZIP_THREADS,
+        };
         Self {
             compression,
-            threads: threads.min(MAX_THREADS),
+            threads: threads.min(most),
             codec: None,
             jobs: None,
             workers: Vec::new(),

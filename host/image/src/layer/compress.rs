@@ -12,8 +12,9 @@ use super::blocks::{Block, Pipeline};
 use super::deflate;
 pub use crate::media_type::Compression;
 
-/// Uncompressed bytes of a zstd frame; a layer is many frames one after the other.
-const ZSTD_FRAME: usize = 1 << 20;
+/// Uncompressed bytes of a zstd frame; a layer is many frames one after the other. Frames do not
+/// look back: of 470 MB of `/usr`, 1 MiB costs 3 %, 2 MiB 1.5 %, 4 MiB 0.4 % over a single frame.
+const ZSTD_FRAME: usize = 2 << 20;
 /// How much compressed data is read at once.
 const READ_SIZE: usize = 64 << 10;
 /// The longest of the magic numbers below.
@@ -56,8 +57,8 @@ pub fn sniff(magic: &[u8]) -> io::Result<Compression> {
     }
 }
 
-/// Compresses what is written to it. Memory is bounded by about 1 MiB (gzip) or 2 MiB (zstd) a
-/// thread and as much for three more.
+/// Compresses what is written to it. Memory is bounded: about 4 MiB (gzip, at most 8 threads) or
+/// 8 MiB (zstd, at most 4 threads) for each thread.
 #[derive(Debug)]
 pub struct Compressor<W: Write> {
     inner: W,

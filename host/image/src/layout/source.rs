@@ -140,13 +140,13 @@ pub(crate) fn copy_blob(from: &Store, to: &Store, blob: &Descriptor) -> Result<(
         return Ok(());
     }
     let mut source = from.open_blob(&blob.digest)?;
-    let mut target = to.writer_with(blob.digest.algorithm())?;
+    let mut target = to.writer_for(&blob.digest, blob.size)?;
     io::copy(&mut source, &mut target).map_err(|source| LayoutError::Io {
         action: "copy blob from",
         path: from.blob_path(&blob.digest),
         source,
     })?;
-    target.commit(Some((&blob.digest, blob.size)))?;
+    target.commit(None)?;
     Ok(())
 }
 

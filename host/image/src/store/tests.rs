@@ -55,6 +55,24 @@ fn a_dropped_writer_leaves_nothing() {
 }
 
 #[test]
+fn what_is_announced_is_held_to() {
+    let (_dir, store) = store();
+    let digest = Digest::of(b"abc");
+    let mut writer = store.writer_for(&digest, 3).unwrap();
+    writer.append(b"ab").unwrap();
+    let error = writer.append(b"cd").unwrap_err().to_string();
+    assert!(error.contains("has 4 bytes instead of 3"), "{error}");
+    drop(writer);
+    let mut writer = store.writer_for(&digest, 3).unwrap();
+    writer.append(b"abd").unwrap();
+    assert!(matches!(writer.commit(None), Err(StoreError::Digest { .. })));
+    assert!(ingest_is_empty(&store));
+    let mut writer = store.writer_for(&digest, 3).unwrap();
+    writer.append(b"abc").unwrap();
+    assert_eq!(writer.commit(None).unwrap(), (digest, 3));
+}
+
+#[test]
 fn sha512_blobs() {
     let (_dir, store) = store();
     let mut hasher = Hasher::with(Algorithm::Sha512);
