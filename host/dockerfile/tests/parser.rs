@@ -117,3 +117,39 @@ fn directives_and_byte_order_mark() {
     assert_eq!(ast.nodes[0].comments, ["note"]);
     assert_eq!(ast.nodes[0].span.text(text), "FROM x `\n AS y");
 }
+
+#[test]
+fn heredoc_words_in_their_variety() {
+    // The instruction, the lines after it, and what is found: name, expands, content.
+    type Found<'a> = (&'a str, bool, &'a str);
+    let table: [(&str, &str, &[Found<'_>]); 13] = [
+        ("RUN <<A", "A\n", &[("A", true, "")]),
+        ("RUN \"<<A\"", "", &[]),
+        ("USER <<A", "", &[]),
+        ("RUN <<A cmd", "x\nA\n", &[("A", true, "x\n")]),
+        ("RUN --mount=type=cache,target=/f <<A", "# x\nA\n", &[("A", true, "# x\n")]),
+        ("COPY <<X <<Y /d", "Y\nX\nX\nY\n", &[("X", true, "Y\n"), ("Y", true, "X\n")]),
+        ("COPY <<file.txt /d", "x\nfile.txt\n", &[("file.txt", true, "x\n")]),
+        ("RUN <<eo'f'", "x\neof\n", &[("eof", false, "x\n")]),
+        ("RUN <<eo\\'f", "x\neo'f\n", &[("eo'f", true, "x\n")]),
+        ("RUN <<'e'o\\'f", "x\neo'f\n", &[("eo'f", false, "x\n")]),
+        ("RUN <<'one two'", "x\none two\n", &[("one two", false, "x\n")]),
+        ("RUN <<  A  > f", "A\n", &[("A", true, "")]),
+        ("RUN cat <<'A", "", &[]),
+    ];
+    for (line, lines, expected) in table {
+        let ast = parse(&format!("FROM x\n{line}\n{lines}RUN last\n")).unwrap();
+        let heredocs = ast.nodes[1].heredocs.iter();
+        let found: Vec<_> =
+            heredocs.map(|h| (h.word.name.as_str(), h.word.expand, h.content.as_str())).collect();
+        assert_eq!(found, expected, "{line}");
+        assert_eq!(ast.nodes[2].text, "RUN last", "{line}");
+    }
+}
+
+#[test]
+fn other_blanks_than_ascii_belong_to_words() {
+    let ast = parse("FROM x\nVOLUME \u{a0}--a b\nHEALTHCHECK CMD\u{a0}x\n").unwrap();
+    assert_eq!((ast.nodes[1].flags.len(), ast.nodes[1].args.values.len()), (0, 2));
+    assert_eq!(ast.nodes[2].args.values, ["CMD\u{a0}x"]);
+}

@@ -3,6 +3,8 @@
 //! It reads `'single'` and `"double"` quotes, the escape character, `$v`, `${v}` and, with a word
 //! `w` or a pattern `p`: `${v:-w}` `${v-w}` `${v:+w}` `${v+w}` `${v:?w}` `${v?w}` `${v#p}` `${v##p}`
 //! `${v%p}` `${v%%p}` `${v/p/r}` `${v//p/r}`. It is no shell: no commands, no arithmetic, no globs.
+//!
+//! One fault of the reference is left out: there, splitting `8${v:-0}80` into words loses the `8`.
 
 mod pattern;
 mod scan;

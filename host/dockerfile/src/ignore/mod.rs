@@ -2,6 +2,9 @@
 //!
 //! A path is left out when a pattern matches it or one of its parents and no later pattern with
 //! `!` takes it back. Paths are relative to the context, with `/` between their parts.
+//!
+//! The meaning is that of moby/patternmatcher, except where its translation to regular expressions
+//! shows through: here `|`, `{`, `}` and `^` are characters as any other, and `\a` is `a`.
 
 mod pattern;
 

@@ -7,6 +7,9 @@ pub(super) fn fields(line: &str, what: &str) -> Result<Vec<String>, Cause> {
     let error = |at: usize, why: &str| {
         Cause::new(format!("failed to parse csv {what}: parse error on column {}: {why}", at + 1))
     };
+    if line.is_empty() {
+        return Err(Cause::new(format!("failed to parse csv {what}: EOF")));
+    }
     let mut fields = Vec::new();
     let mut rest = line;
     loop {
@@ -62,7 +65,7 @@ mod tests {
     fn quoted_and_plain() {
         let table: [(&str, &[&str]); 5] = [
             ("type=bind,from=a", &["type=bind", "from=a"]),
-            ("", &[""]),
+            (",", &["", ""]),
             ("a,", &["a", ""]),
             ("\"target=/a,b\",rw", &["target=/a,b", "rw"]),
             ("\"a\"\"b\"", &["a\"b"]),
@@ -70,7 +73,7 @@ mod tests {
         for (line, expected) in table {
             assert_eq!(fields(line, "mounts").unwrap(), expected, "{line}");
         }
-        for line in ["a\"b", "\"a", "\"a\"b"] {
+        for line in ["a\"b", "\"a", "\"a\"b", ""] {
             assert!(fields(line, "mounts").is_err(), "{line}");
         }
     }

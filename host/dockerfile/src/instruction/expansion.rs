@@ -100,11 +100,11 @@ impl Kind {
                 word(text, expander)?
             }
             Kind::Volume(volumes) => {
-                for volume in volumes {
+                for volume in volumes.iter_mut() {
                     word(volume, expander)?;
-                    if volume.is_empty() {
-                        return Err(Cause::new("VOLUME specified can not be an empty string"));
-                    }
+                }
+                if volumes.iter().any(String::is_empty) {
+                    return Err(Cause::new("VOLUME specified can not be an empty string"));
                 }
             }
             Kind::Run(run) => {

@@ -308,7 +308,8 @@ mod tests {
     fn errors_as_in_buildkit() {
         let table = [
             ("foo", "invalid field 'foo' must be a key=value pair"),
-            ("", "invalid field '' must be a key=value pair"),
+            ("", "failed to parse csv mounts: EOF"),
+            ("ro,", "invalid field '' must be a key=value pair"),
             ("typ=bind", "unexpected key 'typ' in 'typ=bind' (did you mean type?)"),
             ("type=bid", "unsupported mount type \"bid\" (did you mean bind?)"),
             (

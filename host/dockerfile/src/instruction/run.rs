@@ -128,6 +128,8 @@ pub(super) fn read(node: &Node) -> Result<Run, Cause> {
             ("device", Takes::Values),
         ],
     )?;
+    let devices =
+        flags.values("device").iter().map(|spec| device(spec)).collect::<Result<_, _>>()?;
     let mount_specs = flags.values("mount");
     let mount_sources =
         mount_specs.iter().map(|spec| mount::source_stage(spec)).collect::<Result<_, _>>()?;
@@ -156,11 +158,7 @@ pub(super) fn read(node: &Node) -> Result<Run, Cause> {
                     .focus(other));
             }
         },
-        devices: flags
-            .values("device")
-            .iter()
-            .map(|spec| device(spec))
-            .collect::<Result<_, _>>()?,
+        devices,
     })
 }
 

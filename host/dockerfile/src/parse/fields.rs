@@ -1,6 +1,6 @@
 //! The arguments of each instruction: which characters separate them, which forms there are.
 
-use super::line::split_once_blank;
+use super::line::{is_ascii_space, split_once_blank};
 use super::{Args, json};
 use crate::diagnostic::Cause;
 use crate::quote::quote;
@@ -53,11 +53,11 @@ fn blank_separated(rest: &str) -> Vec<String> {
 
 /// `NONE`, or `CMD` and a command in either form.
 fn healthcheck(rest: &str) -> Result<Args, Cause> {
-    let (kind, command) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let (kind, command) = rest.split_once(is_ascii_space).unwrap_or((rest, ""));
     if kind.is_empty() {
         return Ok(Args::default());
     }
-    let mut args = json_or(command.trim_start(), whole)?;
+    let mut args = json_or(command.trim_start_matches(is_ascii_space), whole)?;
     args.values.insert(0, kind.to_owned());
     Ok(args)
 }

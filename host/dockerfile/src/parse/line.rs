@@ -20,6 +20,11 @@ pub(super) fn is_blank(c: char) -> bool {
     matches!(c, '\t' | '\u{b}' | '\u{c}' | '\r' | ' ')
 }
 
+/// The blanks that end flags and the kind of a HEALTHCHECK: the reference looks at bytes there.
+pub(super) fn is_ascii_space(c: char) -> bool {
+    is_blank(c) || c == '\n'
+}
+
 /// Splits at the first run of blanks.
 pub(super) fn split_once_blank(text: &str) -> Option<(&str, &str)> {
     let (first, rest) = text.split_once(is_blank)?;
@@ -40,7 +45,7 @@ pub(super) fn split(line: &str, escape: char) -> (&str, Vec<String>, &str) {
 /// Takes the words that start with `--`, up to one that does not or to a lone `--`.
 fn flags(line: &str, escape: char) -> (Vec<String>, &str) {
     let mut flags = Vec::new();
-    let mut rest = line.trim_start();
+    let mut rest = line.trim_start_matches(is_ascii_space);
     while rest.starts_with("--") {
         let (word, after) = flag(rest, escape);
         rest = after;
@@ -48,7 +53,7 @@ fn flags(line: &str, escape: char) -> (Vec<String>, &str) {
             break;
         }
         flags.push(word);
-        rest = rest.trim_start();
+        rest = rest.trim_start_matches(is_ascii_space);
     }
     (flags, rest)
 }
@@ -62,7 +67,7 @@ fn flag(text: &str, escape: char) -> (String, &str) {
     while let Some(c) = chars.next() {
         if Some(c) == quote {
             quote = None;
-        } else if quote.is_none() && c.is_whitespace() {
+        } else if quote.is_none() && is_ascii_space(c) {
             return (word, rest);
         } else if quote.is_none() && (c == '\'' || c == '"') {
             quote = Some(c);
