@@ -178,4 +178,51 @@ mod tests {
             assert_eq!(found, expected, "{path}");
         }
     }
+
+    /// Names of what a random tree consists of, and of what paths lead through.
+    const NAMES: [&str; 4] = ["a", "b", "c", ".."];
+
+    proptest::proptest! {
+        /// What exists is found where the kernel finds it; what does not is missing for both.
+        #[test]
+        fn the_kernel_agrees(
+            directories in proptest::collection::vec(proptest::collection::vec(0..3_usize, 1..4), 0..5),
+            links in proptest::collection::vec(
+                (proptest::collection::vec(0..3_usize, 1..4), proptest::bool::ANY,
+                 proptest::collection::vec(0..4_usize, 1..5)), 0..6),
+            path in proptest::collection::vec(0..4_usize, 1..7),
+        ) {
+            let dir = tempfile::tempdir().unwrap();
+            let text = |parts: &[usize]| parts.iter().map(|&at| NAMES[at]).collect::<Vec<_>>().join("/");
+            for directory in &directories {
+                drop(std::fs::create_dir_all(dir.path().join(text(directory))));
+            }
+            for (name, absolute, target) in &links {
+                let slash = if *absolute { "/" } else { "" };
+                // Outside of the tree nothing is made: names hold no `..`, and no link is followed
+                // that is not there yet.
+                let place = dir.path().join(text(name));
+                if std::fs::canonicalize(place.parent().unwrap()).is_ok_and(|at| at.starts_with(dir.path())) {
+                    drop(symlink(format!("{slash}{}", text(target)), place));
+                }
+            }
+            let root = rustix::fs::open(dir.path(), OFlags::PATH, Mode::empty()).unwrap();
+            let path = text(&path);
+            let resolve_flags = rustix::fs::ResolveFlags::IN_ROOT;
+            let kernel = rustix::fs::openat2(&root, &*path, OFlags::PATH, Mode::empty(), resolve_flags);
+            let ours = resolve(root.as_fd(), path.as_bytes(), &[]);
+            match (kernel, ours) {
+                (Ok(fd), Ok(found)) => {
+                    assert_eq!(found.existing, found.components.len());
+                    let place = [&b"."[..], &found.components.join(&b'/')].join(&b'/');
+                    let flags = rustix::fs::ResolveFlags::NO_SYMLINKS | rustix::fs::ResolveFlags::BENEATH;
+                    let same = rustix::fs::openat2(&root, place, OFlags::PATH, Mode::empty(), flags).unwrap();
+                    assert_eq!(fstat(&fd).unwrap().st_ino, fstat(&same).unwrap().st_ino);
+                }
+                (Err(Errno::NOENT), Ok(found)) => assert!(found.existing < found.components.len()),
+                (Err(kernel), Err(ours)) => assert_eq!(kernel, ours),
+                (kernel, ours) => panic!("{path}: {kernel:?}, {ours:?}"),
+            }
+        }
+    }
 }

@@ -8,6 +8,7 @@ use kiln_rootfs::{Ownership, Rootfs};
 use kiln_runner::{
     ExitStatus, Kind, Network, Outcome, OutputSink, RunError, Runner, Step, Unavailable,
 };
+use rustix::fs::StatVfsMountFlags;
 use rustix::io::Errno;
 
 use crate::id_map::IdMap;
@@ -63,6 +64,15 @@ impl Runner for Namespaces {
             return Err("owners and modes of this rootfs are in its ledger, which a native step \
                         would not see"
                 .into());
+        }
+        let mounted = rustix::fs::fstatvfs(rootfs.root_fd())
+            .map_err(|errno| format!("fstatvfs of {}: {errno}", rootfs.host_path().display()))?;
+        if mounted.f_flag.contains(StatVfsMountFlags::NOEXEC) {
+            return Err(format!(
+                "{} is mounted noexec, so no program of the image could start: choose another \
+                 --work-dir",
+                rootfs.host_path().display()
+            ));
         }
         let groups = step.user.groups.iter().chain([&step.user.gid]);
         missing_id("user", IdMap::of_users(), [&step.user.uid])?;

@@ -138,7 +138,8 @@ fn shared_mounts() {
     assert!(output.status.success(), "{output:?}");
 }
 
-/// As kiln: compares the machine's mounts while a step runs with those before.
+/// As kiln: compares the machine's mounts while a step runs with those before; then has a work
+/// directory where nothing can be executed.
 fn compare(directory: &Path) {
     let mounts = || std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(mounts().contains(" shared:"));
@@ -160,6 +161,13 @@ fn compare(directory: &Path) {
         assert!(run.join().unwrap().unwrap().status.success());
         assert_eq!(during, before);
     });
+
+    let noexec = directory.join("noexec");
+    std::fs::create_dir(&noexec).unwrap();
+    let flags = rustix::mount::MountFlags::NOEXEC;
+    rustix::mount::mount("none", &noexec, "tmpfs", flags, None).unwrap();
+    let refusal = Namespaces::new(None).eligible(&stage(&noexec), &step).unwrap_err();
+    assert!(refusal.contains("is mounted noexec"), "{refusal}");
 }
 
 fn root_and_busybox() -> Option<tempfile::TempDir> {

@@ -6,6 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use kiln_rootfs::changes::{ChangeSet, diff};
+use kiln_rootfs::index::Index;
 use kiln_runner::{Mount, MountSource};
 
 use crate::support::{Fixture, fixture, sh};
@@ -92,4 +94,21 @@ fn the_images_own_files_are_only_covered() {
     assert_ne!(fixture.output("cat /etc/hosts; cat /dev/null"), "the image's\na file\n");
     assert_eq!(listing(&fixture), before);
     assert_eq!(fs::read(fixture.at("etc/hosts")).unwrap(), b"the image's\n");
+}
+
+/// The paths that a script changes, as the build will see them.
+fn changes(fixture: &Fixture, script: &str) -> ChangeSet {
+    let before = Index::take(&fixture.rootfs).unwrap();
+    fixture.output(script);
+    diff(before, &fixture.rootfs).unwrap().0
+}
+
+#[test]
+fn the_change_set_holds_the_steps_changes_alone() {
+    let Some(fixture) = fixture() else { return };
+    assert_eq!(changes(&fixture, "true"), ChangeSet::new());
+    let mut expected = ChangeSet::new();
+    expected.add(b"etc/new");
+    expected.delete(b"bin/yes");
+    assert_eq!(changes(&fixture, "echo x > /etc/new; rm /bin/yes"), expected);
 }
