@@ -13,6 +13,8 @@ use crate::metadata::{FileType, Metadata, S_IFDIR, S_IFMT};
 use crate::path;
 use crate::rootfs::{Ownership, Rootfs, stat_at};
 
+const S_ISGID: u32 = 0o2000;
+
 /// How many symlinks a resolution follows, as Linux does.
 pub(crate) const MAX_SYMLINKS: usize = 40;
 
@@ -27,8 +29,8 @@ impl Rootfs {
         Ok(())
     }
 
-    /// Makes a directory and those above it that are missing, all with this mode and owner 0:0.
-    /// Gives the canonical paths of those made, outermost first.
+    /// Makes a directory and those above it that are missing, all with this mode and owner 0:0, or
+    /// the group of a setgid directory that they are made in. Gives the canonical paths of those made, outermost first.
     ///
     /// # Errors
     /// As mkdir(2); `ENOTDIR` when something else than a directory is in the way.
@@ -59,6 +61,10 @@ impl Rootfs {
                 Ok(_) => return Err(Errno::NOTDIR).at("mkdir", &next),
                 Err(error) if error.errno() == Errno::NOENT => {
                     self.mkdir(&next, mode)?;
+                    let above = self.metadata(&here, false)?;
+                    if above.mode & S_ISGID != 0 {
+                        self.set_owner(&next, None, Some(above.gid), false)?;
+                    }
                     made.push(next.clone());
                     here = next;
                 }

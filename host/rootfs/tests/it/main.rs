@@ -1,5 +1,6 @@
 //! Tests of whole operations, in every mode that this machine allows.
 
+mod copying;
 mod image;
 mod layers;
 mod modes;

@@ -61,6 +61,12 @@ fn modes_and_owners(rootfs: &Rootfs) {
         assert_eq!(rootfs.metadata(b"dir", true).unwrap().mode, mode, "{mode:o}");
         rootfs.remove_all(b"dir").unwrap();
     }
+    rootfs.mkdir(b"shared", 0o2775).unwrap();
+    rootfs.set_owner(b"shared", None, Some(50), true).unwrap();
+    rootfs.mkdir_all(b"shared/a/b", 0o755).unwrap();
+    let made = rootfs.metadata(b"shared/a", true).unwrap();
+    assert_eq!((made.uid, made.gid, made.mode), (0, 50, 0o755));
+    assert_eq!(rootfs.metadata(b"shared/a/b", true).unwrap().gid, 0);
     write(rootfs, b"owned", 0o6755);
     rootfs.set_owner(b"owned", Some(33), Some(44), true).unwrap();
     rootfs.set_owner(b"owned", None, Some(55), true).unwrap();
