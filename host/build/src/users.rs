@@ -100,7 +100,7 @@ impl UserDatabase {
                 (id(name).ok_or_else(|| LookupError::NoUser(name.to_owned()))?, None, String::new())
             }
         };
-        let (gid, groups) = match group {
+        let (gid, mut groups) = match group {
             Some(group) => (self.group(group)?, Vec::new()),
             None => {
                 let gid = entry_gid.unwrap_or(0);
@@ -118,6 +118,8 @@ impl UserDatabase {
                 (gid, groups)
             }
         };
+        // A process that drops its group must not lose what "others" are denied (CVE-2022-36109).
+        groups.insert(0, gid);
         let home = if home.is_empty() { "/".to_owned() } else { home };
         Ok(User { credentials: Credentials { uid, gid, groups }, home })
     }
@@ -196,14 +198,14 @@ mod tests {
     #[test]
     fn users_by_name_and_number() {
         let cases: &[(&str, u32, u32, &[u32], &str)] = &[
-            ("", 0, 0, &[10], "/root"),
-            ("root", 0, 0, &[10], "/root"),
-            ("app", 1000, 1001, &[10, 65534], "/home/app"),
-            ("1000", 1000, 1001, &[10, 65534], "/home/app"),
-            ("app:wheel", 1000, 10, &[], "/home/app"),
-            ("app:77", 1000, 77, &[], "/home/app"),
-            ("4242", 4242, 0, &[], "/"),
-            ("4242:4343", 4242, 4343, &[], "/"),
+            ("", 0, 0, &[0, 10], "/root"),
+            ("root", 0, 0, &[0, 10], "/root"),
+            ("app", 1000, 1001, &[1001, 10, 65534], "/home/app"),
+            ("1000", 1000, 1001, &[1001, 10, 65534], "/home/app"),
+            ("app:wheel", 1000, 10, &[10], "/home/app"),
+            ("app:77", 1000, 77, &[77], "/home/app"),
+            ("4242", 4242, 0, &[0], "/"),
+            ("4242:4343", 4242, 4343, &[4343], "/"),
         ];
         for (spec, uid, gid, groups, home) in cases {
             let user = database().user(spec).unwrap();
