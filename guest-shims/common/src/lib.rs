@@ -10,10 +10,12 @@
 pub mod args;
 mod context;
 pub mod escape;
+pub mod glob;
 pub mod locale;
 pub mod mode;
 pub mod number;
 pub mod paths;
+pub mod regex;
 pub mod sys;
 pub mod time;
 pub mod users;
