@@ -61,7 +61,6 @@ fn namespaces(own_network: bool) -> i32 {
 
 /// Says why a test was passed over.
 #[cfg(test)]
-#[expect(clippy::print_stdout, reason = "a skipped test says why")]
 fn skipped(why: &str) {
     println!("skipped: {why}");
 }

@@ -66,7 +66,6 @@ pub fn reexec_in_user_namespace(path: Option<&OsStr>) -> Result<AlreadyPrivilege
 /// # Errors
 /// What is missing.
 pub(crate) fn probe(path: Option<&OsStr>) -> Result<Mapper, Unavailable> {
-    let mapper = Mapper::find(path)?;
     let (held_reader, held) = cloexec_pipe()?;
     let (result, result_writer) = cloexec_pipe()?;
     let blocked = Blocked::all();
@@ -89,13 +88,14 @@ pub(crate) fn probe(path: Option<&OsStr>) -> Result<Mapper, Unavailable> {
         Ok(Side::Child) => exit(0),
         Err(errno) => return Err(namespace_refused("clone(CLONE_NEWUSER|CLONE_NEWNS)", errno)),
     };
-    let mapped = mapper.map(pid);
+    // Only now: where the kernel refuses, no program and no range would help.
+    let mapped = Mapper::find(path).and_then(|mapper| mapper.map(pid).map(|()| mapper));
     drop(held);
     let mut answer = [0; 4];
     let answered = std::fs::File::from(result).read_exact(&mut answer);
     let _ended_by_itself = pidfd_send_signal(&pidfd, rustix::process::Signal::KILL);
     let _reaped = waitid(WaitId::PidFd(std::os::fd::AsFd::as_fd(&pidfd)), WaitIdOptions::EXITED);
-    mapped?;
+    let mapper = mapped?;
     answered.map_err(|error| Unavailable {
         call: "clone(CLONE_NEWUSER|CLONE_NEWNS)".into(),
         errno_name: format!("the child was killed: {error}"),
