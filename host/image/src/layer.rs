@@ -11,9 +11,11 @@ pub mod build;
 pub mod compress;
 mod deflate;
 mod format;
+mod names;
 mod pax;
 pub mod read;
 mod sparse;
+mod stream;
 pub mod write;
 
 /// The longest path and link target, in bytes: Linux' `PATH_MAX` less its NUL. Longer ones could

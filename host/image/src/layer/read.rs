@@ -5,12 +5,19 @@
 //! Go's `archive/tar` does holds, because that is what unpacked the layer elsewhere.
 //! Nothing is extracted here, and whiteouts are not interpreted.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 
 use super::format::{self, BLOCK, Block, Dialect};
-use super::pax::{self, MAX_SPECIAL, Pax};
+use super::names::{clean, hard_link_target, lossy, symlink_target};
+use super::pax::{self, Pax};
 use super::sparse::{self, Map, MapText};
-use super::{Entry, Kind, MAX_COMPONENT, MAX_PATH, Mtime};
+use super::stream::Stream;
+use super::{Entry, Kind, Mtime};
+
+mod data;
+
+pub use data::Data;
+use data::SparseState;
 
 /// The most entries of a layer: each costs an inode and memory in indexes. The largest layers
 /// seen in the wild have about a million.
@@ -19,8 +26,6 @@ pub const MAX_ENTRIES: u64 = 10_000_000;
 pub const MAX_FILE_SIZE: u64 = 1 << 40;
 /// The largest sum of all files' sizes, in bytes: the same attack with many files.
 pub const MAX_TOTAL_SIZE: u64 = 1 << 42;
-/// How much is read from the stream at once.
-const READ_SIZE: usize = 64 << 10;
 
 /// How much of a layer is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,14 +99,6 @@ pub struct LayerReader<R> {
     ended: bool,
 }
 
-#[derive(Debug)]
-struct SparseState {
-    map: Map,
-    /// The range that is next or current.
-    next: usize,
-    position: u64,
-}
-
 impl<R: Read> LayerReader<R> {
     /// Reads the decompressed tar stream `inner` with the default [`Limits`].
     pub fn new(inner: R) -> Self {
@@ -111,7 +108,7 @@ impl<R: Read> LayerReader<R> {
     /// Reads the decompressed tar stream `inner`.
     pub fn with_limits(inner: R, limits: Limits) -> Self {
         Self {
-            stream: Stream { inner: BufReader::with_capacity(READ_SIZE, inner), offset: 0 },
+            stream: Stream::new(inner),
             limits,
             entries: 0,
             total_size: 0,
@@ -169,7 +166,7 @@ impl<R: Read> LayerReader<R> {
 
     /// The data of the current entry, which only files have.
     pub fn data(&mut self) -> Data<'_, R> {
-        Data { reader: self }
+        Data::new(self)
     }
 
     /// Reads to the end of the stream, past the end of the archive, and gives the inner reader:
@@ -276,7 +273,7 @@ impl<R: Read> LayerReader<R> {
         if let Some(map) = map {
             let problem = |problem| ReadError::Refused { path: lossy(raw_path), problem };
             let map = map.checked(self.stored).map_err(problem)?;
-            self.sparse = Some(SparseState { map, next: 0, position: 0 });
+            self.sparse = Some(SparseState::new(map));
         }
         Ok(size)
     }
@@ -329,73 +326,6 @@ impl<R: Read> LayerReader<R> {
     }
 }
 
-/// The data of a file in a layer; ends where the file does.
-#[derive(Debug)]
-pub struct Data<'a, R> {
-    reader: &'a mut LayerReader<R>,
-}
-
-impl<R: Read> Data<'_, R> {
-    /// Passes over the hole at the current position, if there is one, and gives its length in
-    /// bytes: who writes the file can leave a hole there too. Without it holes read as zeros.
-    pub fn skip_hole(&mut self) -> u64 {
-        let Some(sparse) = &mut self.reader.sparse else { return 0 };
-        let hole = sparse.hole();
-        sparse.position += hole;
-        hole
-    }
-}
-
-impl<R: Read> Read for Data<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let reader = &mut *self.reader;
-        let mut wanted = reader.stored;
-        if let Some(sparse) = &mut reader.sparse {
-            let hole = sparse.hole();
-            if hole > 0 {
-                let count = clamp(buffer.len(), hole);
-                buffer[..count].fill(0);
-                sparse.position += count as u64;
-                return Ok(count);
-            }
-            wanted = sparse.extent_left();
-        }
-        let count = clamp(buffer.len(), wanted);
-        if count == 0 {
-            return Ok(0);
-        }
-        let count = reader.stream.inner.read(&mut buffer[..count])?;
-        if count == 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, ENDS_IN_FILE));
-        }
-        reader.stream.offset += count as u64;
-        reader.stored -= count as u64;
-        if let Some(sparse) = &mut reader.sparse {
-            sparse.position += count as u64;
-            if sparse.extent_left() == 0 {
-                sparse.next += 1;
-            }
-        }
-        Ok(count)
-    }
-}
-
-impl SparseState {
-    /// How long the hole at the current position is.
-    fn hole(&self) -> u64 {
-        let end = self.map.extents.get(self.next).map_or(self.map.size, |extent| extent.offset);
-        end.saturating_sub(self.position)
-    }
-
-    /// How much of the current range is left.
-    fn extent_left(&self) -> u64 {
-        let end = self.map.extents.get(self.next).map_or(0, |e| e.offset + e.length);
-        end.saturating_sub(self.position)
-    }
-}
-
-const ENDS_IN_FILE: &str = "the layer ends inside a file's data";
-const ENDS_IN_HEADER: &str = "the layer ends inside a header";
 const BAD_DEVICE: &str = "device number out of range";
 
 /// What stood in front of an entry's header.
@@ -404,82 +334,6 @@ struct Special {
     pax: Option<Pax>,
     name: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
-}
-
-/// The stream, with a count of what was read.
-#[derive(Debug)]
-struct Stream<R> {
-    inner: BufReader<R>,
-    offset: u64,
-}
-
-impl<R: Read> Stream<R> {
-    fn failed(&self, source: io::Error) -> ReadError {
-        ReadError::Io { offset: self.offset, source }
-    }
-
-    fn ended(&self, problem: &'static str) -> ReadError {
-        self.failed(io::Error::new(io::ErrorKind::UnexpectedEof, problem))
-    }
-
-    fn block(&mut self) -> Result<Block, ReadError> {
-        let mut block = [0; BLOCK];
-        self.inner.read_exact(&mut block).map_err(|source| match source.kind() {
-            io::ErrorKind::UnexpectedEof => self.ended(ENDS_IN_HEADER),
-            _ => self.failed(source),
-        })?;
-        self.offset += BLOCK as u64;
-        Ok(block)
-    }
-
-    /// The next header; `None` after two blocks of zeros, or where the stream ends cleanly.
-    fn header(&mut self) -> Result<Option<Block>, ReadError> {
-        if self.at_end()? {
-            return Ok(None);
-        }
-        let block = self.block()?;
-        if block != [0; BLOCK] {
-            return Ok(Some(block));
-        }
-        if self.at_end()? || self.block()? == [0; BLOCK] {
-            return Ok(None);
-        }
-        let problem = "a block of zeros between entries";
-        Err(ReadError::Malformed { offset: self.offset, problem })
-    }
-
-    fn at_end(&mut self) -> Result<bool, ReadError> {
-        match self.inner.fill_buf() {
-            Ok(buffer) => Ok(buffer.is_empty()),
-            Err(source) => Err(self.failed(source)),
-        }
-    }
-
-    /// The body of a special header.
-    fn special(&mut self, size: u64) -> Result<Vec<u8>, ReadError> {
-        if size > MAX_SPECIAL {
-            let problem = "PAX header or long name of more than a mebibyte";
-            return Err(ReadError::Malformed { offset: self.offset, problem });
-        }
-        let mut body = Vec::new();
-        let count = (&mut self.inner)
-            .take(size)
-            .read_to_end(&mut body)
-            .map_err(|source| ReadError::Io { offset: self.offset, source })?;
-        self.offset += count as u64;
-        if count as u64 != size {
-            return Err(self.ended(ENDS_IN_HEADER));
-        }
-        self.skip(format::padding(size))?;
-        Ok(body)
-    }
-
-    fn skip(&mut self, count: u64) -> Result<(), ReadError> {
-        let skipped = io::copy(&mut (&mut self.inner).take(count), &mut io::sink())
-            .map_err(|source| ReadError::Io { offset: self.offset, source })?;
-        self.offset += skipped;
-        if skipped == count { Ok(()) } else { Err(self.ended(ENDS_IN_FILE)) }
-    }
 }
 
 /// The path in the header itself.
@@ -493,63 +347,9 @@ fn path_of(block: &Block) -> Vec<u8> {
     if prefix.is_empty() { name.to_vec() } else { [prefix, b"/", name].concat() }
 }
 
-/// The path in the image that a name means: `./a//b/`, `/a/b` and `a/x/../b` are `a/b`.
-///
-/// As Docker and containerd do, `..` is resolved by its text, before anything is looked up; a
-/// relative name that would leave the root is refused.
-fn clean(name: &[u8]) -> Result<Vec<u8>, &'static str> {
-    if name.contains(&0) {
-        return Err("NUL in the path");
-    }
-    let absolute = name.starts_with(b"/");
-    let mut components: Vec<&[u8]> = Vec::new();
-    for component in name.split(|b| *b == b'/') {
-        match component {
-            b"" | b"." => {}
-            b".." => {
-                if components.pop().is_none() && !absolute {
-                    return Err("the path leads out of the image");
-                }
-            }
-            component if component.len() > MAX_COMPONENT => {
-                return Err("a name in the path is longer than 255 bytes");
-            }
-            component => components.push(component),
-        }
-    }
-    let path = components.join(&b'/');
-    if path.len() > MAX_PATH { Err("the path is longer than 4095 bytes") } else { Ok(path) }
-}
-
-fn hard_link_target(link: &[u8]) -> Result<Vec<u8>, &'static str> {
-    let target = clean(link).map_err(|problem| match problem {
-        "the path leads out of the image" => "the hard link leads out of the image",
-        _ => "malformed target of a hard link",
-    })?;
-    if target.is_empty() { Err("hard link to the root") } else { Ok(target) }
-}
-
-fn symlink_target(link: Vec<u8>) -> Result<Vec<u8>, &'static str> {
-    match link.len() {
-        0 => Err("symbolic link without a target"),
-        length if length > MAX_PATH => Err("target of a symbolic link longer than 4095 bytes"),
-        _ if link.contains(&0) => Err("NUL in the target of a symbolic link"),
-        _ => Ok(link),
-    }
-}
-
 fn device(block: &Block) -> Option<(u32, u32)> {
     let number = |field| format::number(&block[field]).and_then(|n| u32::try_from(n).ok());
     Some((number(format::DEV_MAJOR)?, number(format::DEV_MINOR)?))
-}
-
-fn clamp(length: usize, limit: u64) -> usize {
-    usize::try_from(limit).map_or(length, |limit| length.min(limit))
-}
-
-/// A path for a message: printable, and not a megabyte of it.
-fn lossy(path: &[u8]) -> String {
-    path[..path.len().min(400)].escape_ascii().to_string()
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 use std::error::Error as _;
+use std::io::Write;
 
 use super::*;
 
