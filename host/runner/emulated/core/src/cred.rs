@@ -1,0 +1,465 @@
+//! The guest's credentials: what credentials(7) and capabilities(7) say, in user space.
+//!
+//! One set per process: glibc and Go set the ids of all threads together.
+
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+use crate::errno::{Errno, Result};
+
+/// Most supplementary groups kept; a real kernel takes 65,536, no image comes near.
+pub const MAX_GROUPS: usize = 128;
+
+/// What a container's root has by default (Docker's and containerd's list).
+pub const DEFAULT_CAPS: u64 = 0xa804_25fb;
+
+const REAL: usize = 0;
+const EFFECTIVE: usize = 1;
+const SAVED: usize = 2;
+const FILE_SYSTEM: usize = 3;
+
+/// "Leave as it is" in the set calls.
+const SAME: u32 = u32::MAX;
+
+/// One kind of id: real, effective, saved and file system.
+#[derive(Debug)]
+pub struct Ids([AtomicU32; 4]);
+
+impl Ids {
+    const fn new() -> Self {
+        Self([const { AtomicU32::new(0) }; 4])
+    }
+
+    fn get(&self, which: usize) -> u32 {
+        self.0.get(which).map_or(0, |id| id.load(Relaxed))
+    }
+
+    fn put(&self, which: usize, value: u32) {
+        if let Some(id) = self.0.get(which) {
+            id.store(value, Relaxed);
+        }
+    }
+
+    /// The real id.
+    pub fn real(&self) -> u32 {
+        self.get(REAL)
+    }
+
+    /// The effective id.
+    pub fn effective(&self) -> u32 {
+        self.get(EFFECTIVE)
+    }
+
+    /// The saved id.
+    pub fn saved(&self) -> u32 {
+        self.get(SAVED)
+    }
+
+    /// The id for access to files.
+    pub fn fs(&self) -> u32 {
+        self.get(FILE_SYSTEM)
+    }
+
+    fn is_one_of_mine(&self, id: u32) -> bool {
+        id == self.real() || id == self.effective() || id == self.saved()
+    }
+
+    fn set_all(&self, real: u32, effective: u32, saved: u32) {
+        if real != SAME {
+            self.put(REAL, real);
+        }
+        if saved != SAME {
+            self.put(SAVED, saved);
+        }
+        if effective != SAME {
+            self.put(EFFECTIVE, effective);
+        }
+        self.put(FILE_SYSTEM, self.effective());
+    }
+
+    /// setuid(2), setgid(2)
+    fn set(&self, id: u32, privileged: bool) -> Result<()> {
+        match id {
+            SAME => Err(Errno::INVAL),
+            _ if privileged => {
+                self.set_all(id, id, id);
+                Ok(())
+            }
+            _ if id == self.real() || id == self.saved() => {
+                self.set_all(SAME, id, SAME);
+                Ok(())
+            }
+            _ => Err(Errno::PERM),
+        }
+    }
+
+    /// setreuid(2), setregid(2)
+    fn set_real_effective(&self, real: u32, effective: u32, privileged: bool) -> Result<()> {
+        if !privileged {
+            let real_ok = real == SAME || real == self.real() || real == self.effective();
+            let effective_ok = effective == SAME || self.is_one_of_mine(effective);
+            if !real_ok || !effective_ok {
+                return Err(Errno::PERM);
+            }
+        }
+        let changes_saved = real != SAME || (effective != SAME && effective != self.real());
+        let new_effective = if effective == SAME { self.effective() } else { effective };
+        self.set_all(real, effective, if changes_saved { new_effective } else { SAME });
+        Ok(())
+    }
+
+    /// setresuid(2), setresgid(2)
+    fn set_three(&self, ids: [u32; 3], privileged: bool) -> Result<()> {
+        if !privileged && !ids.iter().all(|&id| id == SAME || self.is_one_of_mine(id)) {
+            return Err(Errno::PERM);
+        }
+        let [real, effective, saved] = ids;
+        self.set_all(real, effective, saved);
+        Ok(())
+    }
+
+    /// setfsuid(2), setfsgid(2): the previous value, whatever happens
+    fn set_fs(&self, id: u32, privileged: bool) -> u32 {
+        let before = self.fs();
+        if id != SAME && (privileged || id == before || self.is_one_of_mine(id)) {
+            self.put(FILE_SYSTEM, id);
+        }
+        before
+    }
+}
+
+/// Which ids a call is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// User ids.
+    User,
+    /// Group ids.
+    Group,
+}
+
+/// A process's credentials.
+#[derive(Debug)]
+pub struct Credentials {
+    /// User ids.
+    pub user: Ids,
+    /// Group ids.
+    pub group: Ids,
+    count: AtomicUsize,
+    groups: [AtomicU32; MAX_GROUPS],
+    /// Capabilities: effective, permitted, inheritable, bounding.
+    caps: [AtomicU64; 4],
+    keep: AtomicU32,
+}
+
+impl Default for Credentials {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Credentials {
+    /// Root without groups, without capabilities.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            user: Ids::new(),
+            group: Ids::new(),
+            count: AtomicUsize::new(0),
+            groups: [const { AtomicU32::new(0) }; MAX_GROUPS],
+            caps: [const { AtomicU64::new(0) }; 4],
+            keep: AtomicU32::new(0),
+        }
+    }
+
+    /// Those of a fresh container process.
+    pub fn start(&self, uid: u32, gid: u32, groups: &[u32]) {
+        self.user.set_all(uid, uid, uid);
+        self.group.set_all(gid, gid, gid);
+        self.store_groups(groups.iter().copied());
+        let caps = if uid == 0 { DEFAULT_CAPS } else { 0 };
+        self.set_caps([caps, caps, 0, DEFAULT_CAPS]);
+    }
+
+    /// Whether the emulated kernel lets it do anything.
+    pub fn is_root(&self) -> bool {
+        self.user.effective() == 0
+    }
+
+    /// Whether file permissions do not bind it.
+    pub fn is_fs_root(&self) -> bool {
+        self.user.fs() == 0
+    }
+
+    fn ids(&self, which: Which) -> &Ids {
+        match which {
+            Which::User => &self.user,
+            Which::Group => &self.group,
+        }
+    }
+
+    fn changing<T>(&self, which: Which, change: impl FnOnce(&Ids) -> T) -> T {
+        let before = self.user.effective();
+        let had_root = before == 0 || self.user.real() == 0 || self.user.saved() == 0;
+        let result = change(self.ids(which));
+        let after = self.user.effective();
+        let has_root = after == 0 || self.user.real() == 0 || self.user.saved() == 0;
+        let [effective, permitted, inheritable, bounding] = self.caps();
+        if had_root && !has_root && self.keep.load(Relaxed) == 0 {
+            self.set_caps([0, 0, inheritable, bounding]);
+        } else if before == 0 && after != 0 {
+            self.set_caps([0, permitted, inheritable, bounding]);
+        } else if before != 0 && after == 0 {
+            self.set_caps([permitted, permitted, inheritable, bounding]);
+        } else {
+            self.set_caps([effective, permitted, inheritable, bounding]);
+        }
+        result
+    }
+
+    /// setuid(2), setgid(2)
+    ///
+    /// # Errors
+    /// `EPERM`, `EINVAL`
+    pub fn set(&self, which: Which, id: u32) -> Result<()> {
+        let root = self.is_root();
+        self.changing(which, |ids| ids.set(id, root))
+    }
+
+    /// setreuid(2), setregid(2)
+    ///
+    /// # Errors
+    /// `EPERM`
+    pub fn set_real_effective(&self, which: Which, real: u32, effective: u32) -> Result<()> {
+        let root = self.is_root();
+        self.changing(which, |ids| ids.set_real_effective(real, effective, root))
+    }
+
+    /// setresuid(2), setresgid(2)
+    ///
+    /// # Errors
+    /// `EPERM`
+    pub fn set_three(&self, which: Which, ids: [u32; 3]) -> Result<()> {
+        let root = self.is_root();
+        self.changing(which, |mine| mine.set_three(ids, root))
+    }
+
+    /// setfsuid(2), setfsgid(2)
+    pub fn set_fs(&self, which: Which, id: u32) -> u32 {
+        self.ids(which).set_fs(id, self.is_root())
+    }
+
+    /// Real, effective and saved.
+    pub fn three(&self, which: Which) -> [u32; 3] {
+        let ids = self.ids(which);
+        [ids.real(), ids.effective(), ids.saved()]
+    }
+
+    /// What execve(2) of a file with set-id bits does.
+    pub fn execute(&self, set_user: Option<u32>, set_group: Option<u32>) -> bool {
+        let secure = set_user.is_some_and(|uid| uid != self.user.real())
+            || set_group.is_some_and(|gid| gid != self.group.real());
+        if let Some(gid) = set_group {
+            self.group.set_all(SAME, gid, SAME);
+        }
+        if let Some(uid) = set_user {
+            self.user.set_all(SAME, uid, SAME);
+        }
+        self.user.put(SAVED, self.user.effective());
+        self.group.put(SAVED, self.group.effective());
+        let [_, _, inheritable, bounding] = self.caps();
+        let root = self.user.effective() == 0 || self.user.real() == 0;
+        let permitted = if root { bounding | inheritable } else { 0 };
+        let effective = if self.user.effective() == 0 { permitted } else { 0 };
+        self.set_caps([effective, permitted, inheritable, bounding]);
+        self.keep.store(0, Relaxed);
+        secure
+    }
+
+    /// Whether the group is the process's, for access to files.
+    pub fn in_group(&self, gid: u32) -> bool {
+        self.group.fs() == gid || self.groups().any(|group| group == gid)
+    }
+
+    /// The supplementary groups.
+    pub fn groups(&self) -> impl Iterator<Item = u32> {
+        let count = self.count.load(Relaxed);
+        self.groups.iter().take(count).map(|group| group.load(Relaxed))
+    }
+
+    /// setgroups(2)
+    ///
+    /// # Errors
+    /// `EPERM`; `EINVAL` for more than [`MAX_GROUPS`].
+    pub fn set_groups(&self, groups: &[u32]) -> Result<()> {
+        if !self.is_root() {
+            return Err(Errno::PERM);
+        }
+        if groups.len() > MAX_GROUPS {
+            return Err(Errno::INVAL);
+        }
+        self.store_groups(groups.iter().copied());
+        Ok(())
+    }
+
+    fn store_groups(&self, groups: impl Iterator<Item = u32>) {
+        let mut count = 0;
+        for (place, group) in self.groups.iter().zip(groups) {
+            place.store(group, Relaxed);
+            count += 1;
+        }
+        self.count.store(count, Relaxed);
+    }
+
+    /// Effective, permitted, inheritable and bounding capabilities.
+    pub fn caps(&self) -> [u64; 4] {
+        self.caps.each_ref().map(|set| set.load(Relaxed))
+    }
+
+    /// Replaces them.
+    pub fn set_caps(&self, caps: [u64; 4]) {
+        for (set, value) in self.caps.iter().zip(caps) {
+            set.store(value, Relaxed);
+        }
+    }
+
+    /// `PR_SET_KEEPCAPS`, `PR_GET_KEEPCAPS`
+    pub fn keep_caps(&self) -> &AtomicU32 {
+        &self.keep
+    }
+
+    /// Writes everything as text, for the way through execve(2); the length.
+    pub fn encode(&self, out: &mut [u8]) -> usize {
+        let mut at = 0;
+        let mut word = |value: u32| {
+            for shift in (0..8).rev() {
+                if let Some(byte) = out.get_mut(at) {
+                    *byte = hex((value >> (shift * 4)) & 15);
+                    at += 1;
+                }
+            }
+        };
+        for id in self.user.0.iter().chain(&self.group.0) {
+            word(id.load(Relaxed));
+        }
+        for set in self.caps() {
+            let [low, high] = halves(set);
+            word(low);
+            word(high);
+        }
+        for group in self.groups() {
+            word(group);
+        }
+        at
+    }
+
+    /// Reads what [`Credentials::encode`] wrote.
+    pub fn decode(&self, text: &[u8]) {
+        let mut words = text
+            .chunks_exact(8)
+            .map(|digits| digits.iter().fold(0u32, |value, &digit| (value << 4) | unhex(digit)));
+        for id in self.user.0.iter().chain(&self.group.0) {
+            id.store(words.next().unwrap_or(SAME), Relaxed);
+        }
+        for set in &self.caps {
+            let low = words.next().unwrap_or(0);
+            let high = words.next().unwrap_or(0);
+            set.store(u64::from(low) | (u64::from(high) << 32), Relaxed);
+        }
+        self.store_groups(words);
+    }
+}
+
+/// Room for [`Credentials::encode`].
+pub const ENCODED_LEN: usize = (8 + 8 + MAX_GROUPS) * 8;
+
+const fn halves(value: u64) -> [u32; 2] {
+    let bytes = value.to_le_bytes();
+    [
+        u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]),
+        u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]),
+    ]
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the digit is below 16")]
+const fn hex(digit: u32) -> u8 {
+    let digit = (digit & 15) as u8;
+    if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }
+}
+
+const fn unhex(digit: u8) -> u32 {
+    match digit {
+        b'0'..=b'9' => (digit - b'0') as u32,
+        b'a'..=b'f' => (digit - b'a' + 10) as u32,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(uid: u32) -> Credentials {
+        let credentials = Credentials::new();
+        credentials.start(uid, uid, &[]);
+        credentials
+    }
+
+    #[test]
+    fn apts_drop_to_its_user_holds() {
+        let c = user(0);
+        c.set_groups(&[65534]).unwrap();
+        c.set_three(Which::Group, [65534; 3]).unwrap();
+        c.set_three(Which::User, [100; 3]).unwrap();
+        assert_eq!(c.set(Which::User, 0), Err(Errno::PERM));
+        assert_eq!(c.set(Which::Group, 0), Err(Errno::PERM));
+        assert_eq!(c.set_groups(&[0]), Err(Errno::PERM));
+        assert_eq!(c.caps()[0], 0);
+        assert!(c.in_group(65534) && !c.in_group(0));
+    }
+
+    #[test]
+    fn a_temporary_drop_comes_back() {
+        let c = user(0);
+        c.set_three(Which::User, [SAME, 33, SAME]).unwrap();
+        assert_eq!((c.user.effective(), c.user.fs(), c.caps()[0]), (33, 33, 0));
+        c.set_three(Which::User, [SAME, 0, SAME]).unwrap();
+        assert!(c.is_root() && c.caps()[0] == DEFAULT_CAPS);
+    }
+
+    #[test]
+    fn setreuid_swaps_and_saves() {
+        let c = user(0);
+        c.set_real_effective(Which::User, 7, 8).unwrap();
+        assert_eq!(c.three(Which::User), [7, 8, 8]);
+        c.set_real_effective(Which::User, 8, 7).unwrap();
+        assert_eq!(c.three(Which::User), [8, 7, 7]);
+        assert_eq!(c.set_real_effective(Which::User, 0, SAME), Err(Errno::PERM));
+        let c = user(5);
+        c.set_real_effective(Which::User, SAME, 5).unwrap();
+        assert_eq!(c.three(Which::User), [5, 5, 5]);
+    }
+
+    #[test]
+    fn a_setuid_program_gets_its_owners_id() {
+        let c = user(1000);
+        assert!(c.execute(Some(0), None));
+        assert_eq!(c.three(Which::User), [1000, 0, 0]);
+        assert!(c.caps()[0] != 0);
+        c.set(Which::User, 0).unwrap();
+        assert_eq!(c.three(Which::User), [0, 0, 0]);
+        assert!(!user(0).execute(Some(0), None));
+    }
+
+    #[test]
+    fn credentials_survive_execve() {
+        let c = user(3);
+        c.start(3, 4, &[5, 6, 4_000_000_000]);
+        let mut text = [0; ENCODED_LEN];
+        let len = c.encode(&mut text);
+        let d = user(0);
+        d.decode(&text[..len]);
+        assert_eq!(d.three(Which::User), [3; 3]);
+        assert_eq!(d.three(Which::Group), [4; 3]);
+        assert_eq!(d.groups().collect::<Vec<_>>(), [5, 6, 4_000_000_000]);
+        assert_eq!(d.caps(), c.caps());
+    }
+}

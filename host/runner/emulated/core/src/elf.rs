@@ -1,0 +1,183 @@
+//! ELF headers of a 64-bit program: what is to be mapped where.
+
+/// Most program headers looked at; real programs have about a dozen, and the first page holds 72.
+pub const MAX_SEGMENTS: usize = 64;
+/// How much of a file must be read to see its headers.
+pub const HEADERS: usize = 4096;
+
+const PAGE: u64 = 4096;
+/// `PT_LOAD`
+const LOAD: u32 = 1;
+/// `PT_INTERP`
+const INTERP: u32 = 3;
+/// The machine that programs must be for.
+#[cfg(target_arch = "x86_64")]
+const MACHINE: u16 = 62;
+#[cfg(target_arch = "aarch64")]
+const MACHINE: u16 = 183;
+
+/// A part of the file to be mapped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Segment {
+    /// Address, before the bias.
+    pub address: u64,
+    /// Offset in the file, congruent with the address modulo the page size.
+    pub offset: u64,
+    /// Bytes from the file.
+    pub file_size: u64,
+    /// Bytes in memory; what goes beyond the file's is zero.
+    pub memory_size: u64,
+    /// `PROT_READ` 1, `PROT_WRITE` 2, `PROT_EXEC` 4.
+    pub protection: u32,
+}
+
+/// A program's headers.
+#[derive(Clone, Copy, Debug)]
+pub struct Program {
+    /// Entry point, before the bias.
+    pub entry: u64,
+    /// Whether it may be loaded anywhere.
+    pub relocatable: bool,
+    /// Address of the program headers in memory, before the bias; 0 = not mapped.
+    pub headers: u64,
+    /// Number of program headers.
+    pub header_count: u64,
+    /// Offset and length of the interpreter's path in the file.
+    pub interpreter: Option<(u64, usize)>,
+    segments: [Segment; MAX_SEGMENTS],
+    count: usize,
+    /// Lowest and highest page boundary of what is mapped.
+    pub span: (u64, u64),
+    /// Largest alignment asked for.
+    pub alignment: u64,
+}
+
+impl Program {
+    /// What to map, in order.
+    #[must_use]
+    pub fn segments(&self) -> &[Segment] {
+        self.segments.get(..self.count).unwrap_or(&[])
+    }
+
+    /// Reads the headers from a file's first [`HEADERS`] bytes; `None`: not a program for us.
+    #[must_use]
+    pub fn parse(file: &[u8]) -> Option<Self> {
+        let identity = file.get(..16)?;
+        if !identity.starts_with(b"\x7fELF\x02\x01") {
+            return None;
+        }
+        let kind = half(file, 16)?;
+        if half(file, 18)? != MACHINE || !(kind == 2 || kind == 3) {
+            return None;
+        }
+        let table = usize::try_from(word(file, 32)?).ok()?;
+        let count = usize::from(half(file, 56)?);
+        if half(file, 54)? != 56 || count > MAX_SEGMENTS {
+            return None;
+        }
+        let mut program = Self {
+            entry: word(file, 24)?,
+            relocatable: kind == 3,
+            headers: 0,
+            header_count: count as u64,
+            interpreter: None,
+            segments: [Segment::default(); MAX_SEGMENTS],
+            count: 0,
+            span: (u64::MAX, 0),
+            alignment: PAGE,
+        };
+        for index in 0..count {
+            let header = file.get(table.checked_add(index * 56)?..)?.get(..56)?;
+            match long(header, 0)? {
+                LOAD => program.add(header, table as u64)?,
+                INTERP => {
+                    let length = usize::try_from(word(header, 32)?).ok()?;
+                    program.interpreter = Some((word(header, 8)?, length));
+                }
+                _ => {}
+            }
+        }
+        (program.count > 0).then_some(program)
+    }
+
+    fn add(&mut self, header: &[u8], table: u64) -> Option<()> {
+        let flags = long(header, 4)?;
+        let segment = Segment {
+            offset: word(header, 8)?,
+            address: word(header, 16)?,
+            file_size: word(header, 32)?,
+            memory_size: word(header, 40)?,
+            protection: ((flags & 4) >> 2) | (flags & 2) | ((flags & 1) << 2),
+        };
+        let alignment = word(header, 48)?;
+        let end = segment.address.checked_add(segment.memory_size)?;
+        // Above the user half, or not mappable: the kernel would refuse too.
+        let sound = segment.file_size <= segment.memory_size
+            && end < 1 << 47
+            && segment.offset.checked_add(segment.file_size)? < 1 << 62
+            && segment.address % PAGE == segment.offset % PAGE;
+        if !sound {
+            return None;
+        }
+        if alignment.is_power_of_two() && alignment <= 1 << 30 {
+            self.alignment = self.alignment.max(alignment);
+        }
+        let low = segment.address & !(PAGE - 1);
+        let high = end.checked_add(PAGE - 1)? & !(PAGE - 1);
+        self.span = (self.span.0.min(low), self.span.1.max(high));
+        let holds_table =
+            segment.offset <= table && table < segment.offset.checked_add(segment.file_size)?;
+        if holds_table {
+            self.headers = segment.address + (table - segment.offset);
+        }
+        *self.segments.get_mut(self.count)? = segment;
+        self.count += 1;
+        Some(())
+    }
+}
+
+fn half(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_le_bytes(bytes.get(at..at.checked_add(2)?)?.try_into().ok()?))
+}
+
+fn long(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(bytes.get(at..at.checked_add(8)?)?.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_test_program_parses() {
+        use std::io::Read as _;
+        let mut head = vec![0; HEADERS];
+        std::fs::File::open("/proc/self/exe").unwrap().read_exact(&mut head).unwrap();
+        let program = Program::parse(&head).unwrap();
+        assert!(program.segments().len() >= 2);
+        assert!(program.headers > 0 || !program.relocatable);
+        assert!(program.span.0 < program.span.1);
+        for cut in 0..program.headers as usize + 56 {
+            assert!(Program::parse(&head[..cut]).is_none(), "{cut}");
+        }
+    }
+
+    #[test]
+    fn hostile_headers_are_refused() {
+        use std::io::Read as _;
+        let mut head = vec![0; HEADERS];
+        std::fs::File::open("/proc/self/exe").unwrap().read_exact(&mut head).unwrap();
+        // Any single byte of the tables may be anything: no panic, at worst a refusal.
+        for at in 16..900 {
+            let mut bad = head.clone();
+            bad[at] = 0xff;
+            if let Some(program) = Program::parse(&bad) {
+                assert!(program.span.1 < 1 << 48);
+            }
+        }
+    }
+}

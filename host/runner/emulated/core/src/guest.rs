@@ -1,0 +1,108 @@
+//! What the logic needs of the machine: the guest's memory, and the kernel's calls.
+
+use crate::abi::{OpenHow, Statx};
+use crate::buf::CPath;
+use crate::errno::Result;
+
+/// The guest program's memory and the kernel as seen from its process.
+///
+/// In a step it is the process itself; in tests it is the test's process.
+pub trait Guest {
+    /// Copies from the guest's memory.
+    ///
+    /// # Errors
+    /// `EFAULT`
+    fn read(&self, address: usize, buffer: &mut [u8]) -> Result<()>;
+
+    /// Copies into the guest's memory.
+    ///
+    /// # Errors
+    /// `EFAULT`
+    fn write(&self, address: usize, bytes: &[u8]) -> Result<()>;
+
+    /// Copies a NUL-terminated string without its NUL; its length.
+    ///
+    /// # Errors
+    /// `EFAULT`; `ENAMETOOLONG` when there is no NUL within the buffer.
+    fn read_str(&self, address: usize, buffer: &mut [u8]) -> Result<usize>;
+
+    /// A call with the guest's own arguments: every pointer in it is the guest's.
+    ///
+    /// # Errors
+    /// The call's.
+    fn pass(&self, number: u32, arguments: [usize; 6]) -> Result<usize>;
+
+    /// openat2(2)
+    ///
+    /// # Errors
+    /// The call's; so below.
+    fn openat2(&self, fd: i32, path: CPath<'_>, how: &OpenHow) -> Result<i32>;
+    /// openat(2), without any restriction on the way
+    fn openat(&self, fd: i32, path: CPath<'_>, flags: u64, mode: u32) -> Result<i32>;
+    /// close(2)
+    fn close(&self, fd: i32);
+    /// statx(2) with [`crate::abi::STATX_WANTED`]
+    fn statx(&self, fd: i32, path: CPath<'_>, flags: u32) -> Result<Statx>;
+    /// readlinkat(2)
+    fn readlinkat(&self, fd: i32, path: CPath<'_>, buffer: &mut [u8]) -> Result<usize>;
+    /// getcwd(2); the length without the NUL
+    fn getcwd(&self, buffer: &mut [u8]) -> Result<usize>;
+    /// fchdir(2)
+    fn fchdir(&self, fd: i32) -> Result<()>;
+    /// mkdirat(2)
+    fn mkdirat(&self, fd: i32, path: CPath<'_>, mode: u32) -> Result<()>;
+    /// mknodat(2) of a regular file, fifo or socket
+    fn mknodat(&self, fd: i32, path: CPath<'_>, mode: u32) -> Result<()>;
+    /// unlinkat(2)
+    fn unlinkat(&self, fd: i32, path: CPath<'_>, flags: u32) -> Result<()>;
+    /// symlinkat(2)
+    fn symlinkat(&self, target: CPath<'_>, fd: i32, path: CPath<'_>) -> Result<()>;
+    /// linkat(2)
+    fn linkat(
+        &self,
+        from: i32,
+        from_path: CPath<'_>,
+        to: i32,
+        to_path: CPath<'_>,
+        flags: u32,
+    ) -> Result<()>;
+    /// renameat2(2)
+    fn renameat2(
+        &self,
+        from: i32,
+        from_path: CPath<'_>,
+        to: i32,
+        to_path: CPath<'_>,
+        flags: u32,
+    ) -> Result<()>;
+    /// fchmod(2)
+    fn fchmod(&self, fd: i32, mode: u32) -> Result<()>;
+    /// futimens(3): seconds and nanoseconds of access and modification; `None` = now
+    fn futimens(&self, fd: i32, times: Option<[i64; 4]>) -> Result<()>;
+    /// Sets a symbolic link's times, which only the builder may: `fd` is `O_PATH`
+    fn set_link_times(&self, fd: i32, times: Option<[i64; 4]>) -> Result<()>;
+    /// ftruncate(2)
+    fn ftruncate(&self, fd: i32, length: i64) -> Result<()>;
+    /// inotify_add_watch(2)
+    fn inotify_add_watch(&self, fd: i32, path: CPath<'_>, mask: u32) -> Result<usize>;
+    /// getsockopt(2) of an integer, or of the first bytes of a structure
+    fn socket_option(&self, fd: i32, level: i32, name: i32, out: &mut [u8]) -> Result<usize>;
+    /// getsockname(2), or getpeername(2)
+    fn socket_name(&self, fd: i32, peer: bool, out: &mut [u8]) -> Result<usize>;
+    /// sendmsg(2) of the guest's message (`struct msghdr`) to another address
+    fn send_to(&self, fd: i32, message: &[u8; 56], address: &[u8], flags: u32) -> Result<usize>;
+    /// bind(2) to an address of these bytes
+    fn bind(&self, fd: i32, address: &[u8]) -> Result<()>;
+    /// fcntl(fd, F_GETFL)
+    fn status_flags(&self, fd: i32) -> Result<u64>;
+    /// fallocate(2) of the ledger's file; false: no room
+    fn reserve_ledger(&self, offset: u64, length: u64) -> bool;
+    /// The first bytes of a file
+    fn read_head(&self, fd: i32, buffer: &mut [u8]) -> Result<usize>;
+    /// Whether some process of this step has made a fifo: opening one can wait
+    fn fifos_exist(&self) -> bool;
+    /// See [`Guest::fifos_exist`]
+    fn note_fifo(&self);
+    /// getpid(2)
+    fn pid(&self) -> u32;
+}

@@ -1,0 +1,528 @@
+//! Opening files, creating them, and finding the directory that a name is in.
+
+use crate::abi::{
+    AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_ACCMODE, O_CLOEXEC, O_CREAT, O_DIRECTORY,
+    O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_TMPFILE_BIT, O_TRUNC, O_VALID, O_WRONLY,
+    OpenHow, RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, S_IFIFO, S_ISVTX, Statx,
+};
+use crate::buf::{CPath, PathBuf};
+use crate::config::ROOT_FD;
+use crate::errno::{Errno, Result};
+use crate::guest::Guest;
+use crate::walk::{Magic, Place};
+use crate::world::{MAY_EXEC, MAY_READ, MAY_WRITE, Scratch, WalkBuffers, World, creation_mode};
+
+/// How often a resolution is tried again that met a concurrent rename (EAGAIN of openat2(2)).
+const MAX_TRIES: u32 = 64;
+
+/// The directory that holds a path's last component, and that component.
+#[derive(Debug)]
+pub struct Parent {
+    /// The directory.
+    pub fd: i32,
+    owned: bool,
+    /// Whether the kernel resolved it, without a look at binds and permissions.
+    fast: bool,
+    name: [u8; 258],
+    len: usize,
+}
+
+impl Parent {
+    fn new(fd: i32, owned: bool, fast: bool, name: &[u8]) -> Result<Self> {
+        let mut parent = Self { fd, owned, fast, name: [0; 258], len: name.len() };
+        // One slash may follow a name of 255 bytes.
+        if name.len() > 256 {
+            return Err(Errno::NAMETOOLONG);
+        }
+        parent.name.get_mut(..name.len()).ok_or(Errno::NAMETOOLONG)?.copy_from_slice(name);
+        Ok(parent)
+    }
+
+    pub(crate) const fn is_fast(&self) -> bool {
+        self.fast
+    }
+
+    /// The last component.
+    #[must_use]
+    pub fn name(&self) -> CPath<'_> {
+        self.name.get(..=self.len).and_then(CPath::new).unwrap_or(CPath::DOT)
+    }
+}
+
+/// What a call is going to do in a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// Make a new name.
+    Create,
+    /// Take a name away.
+    Remove,
+}
+
+fn usable(flags: u64) -> u64 {
+    let mut flags = flags & O_VALID;
+    if flags & O_PATH != 0 {
+        flags &= O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_PATH;
+    }
+    if flags & O_TMPFILE_BIT != 0 {
+        flags |= O_DIRECTORY;
+    }
+    flags
+}
+
+impl<'a, G: Guest> World<'a, G> {
+    /// open(2) and its kin: the path is in `scratch.path`.
+    ///
+    /// # Errors
+    /// The call's.
+    pub fn open(&self, scratch: &mut Scratch, dirfd: i32, flags: u64, mode: u32) -> Result<i32> {
+        let flags = usable(flags);
+        let Scratch { path, walk, .. } = scratch;
+        if path.is_empty() {
+            return Err(Errno::NOENT);
+        }
+        if !self.cred.is_fs_root() {
+            return self.open_walking(walk, dirfd, path.bytes(), flags, mode);
+        }
+        if flags & O_CREAT != 0 && flags & O_PATH == 0 {
+            return self.open_creating(walk, dirfd, path, flags, mode);
+        }
+        self.open_existing(walk, dirfd, path, flags, mode)
+    }
+
+    /// The kernel resolves; only where it cannot, the path is walked.
+    pub(crate) fn open_existing(
+        &self,
+        walk: &mut WalkBuffers,
+        dirfd: i32,
+        path: &PathBuf,
+        flags: u64,
+        mode: u32,
+    ) -> Result<i32> {
+        if path.is_empty() {
+            return Err(Errno::NOENT);
+        }
+        let temporary = flags & O_TMPFILE_BIT != 0;
+        let mode = if temporary { creation_mode(mode, false) } else { 0 };
+        if path.bytes().starts_with(b"/") {
+            if self.config.may_cover(path.bytes()) {
+                return self.open_walking(walk, dirfd, path.bytes(), flags, mode);
+            }
+            return match self.resolve(ROOT_FD, path.c(), flags, mode, RESOLVE_IN_ROOT) {
+                Err(Errno::ACCES) => self.open_walking(walk, dirfd, path.bytes(), flags, mode),
+                other => other,
+            };
+        }
+        match self.resolve(dirfd, path.c(), flags, mode, RESOLVE_BENEATH) {
+            Err(Errno::XDEV) => {}
+            Err(Errno::ACCES | Errno::LOOP) => {
+                return self.open_walking(walk, dirfd, path.bytes(), flags, mode);
+            }
+            other => return other,
+        }
+        // It leads up, or through an absolute link: once more from the root.
+        self.guest_path(walk, dirfd)?;
+        walk.here.push(b"/")?;
+        walk.here.push(path.bytes())?;
+        if !self.config.may_cover(walk.here.bytes()) {
+            match self.resolve(ROOT_FD, walk.here.c(), flags, mode, RESOLVE_IN_ROOT) {
+                Err(Errno::ACCES) => {}
+                other => return other,
+            }
+        }
+        self.open_walking(walk, dirfd, path.bytes(), flags, mode)
+    }
+
+    fn open_creating(
+        &self,
+        walk: &mut WalkBuffers,
+        dirfd: i32,
+        path: &PathBuf,
+        flags: u64,
+        mode: u32,
+    ) -> Result<i32> {
+        if flags & O_EXCL == 0 {
+            match self.open_existing(walk, dirfd, path, flags & !O_CREAT, 0) {
+                Err(Errno::NOENT) => {}
+                other => return other,
+            }
+        }
+        let parent = self.parent(walk, dirfd, path, Intent::Create)?;
+        let made = self.create_in(&parent, flags, mode);
+        let fast = parent.fast;
+        self.done(parent);
+        match made {
+            // A dangling link, or a covered directory.
+            Err(Errno::EXIST) if flags & O_EXCL == 0 => {}
+            Err(Errno::ACCES) if fast => {}
+            other => return other,
+        }
+        self.open_walking(walk, dirfd, path.bytes(), flags, mode)
+    }
+
+    fn create_in(&self, parent: &Parent, flags: u64, mode: u32) -> Result<i32> {
+        let asked = creation_mode(mode, false);
+        // Exclusively: only then is it certain that the file is ours to adopt. No link is followed.
+        let flags_new = flags | O_CREAT | O_EXCL;
+        let fd = self.resolve(parent.fd, parent.name(), flags_new, asked, RESOLVE_BENEATH)?;
+        let adopted = self.adopt(parent.fd, || self.disk_of(fd), Some(mode & 0o7777));
+        if let Err(errno) = adopted {
+            self.guest.close(fd);
+            return Err(errno);
+        }
+        Ok(fd)
+    }
+
+    pub(crate) fn resolve(
+        &self,
+        dirfd: i32,
+        path: CPath<'_>,
+        flags: u64,
+        mode: u32,
+        resolve: u64,
+    ) -> Result<i32> {
+        let how =
+            OpenHow { flags, mode: u64::from(mode), resolve: resolve | RESOLVE_NO_MAGICLINKS };
+        let mut tries = 0;
+        loop {
+            match self.guest.openat2(dirfd, path, &how) {
+                Err(Errno::AGAIN) if tries < MAX_TRIES && flags & O_NONBLOCK == 0 => tries += 1,
+                other => return other,
+            }
+        }
+    }
+
+    /// Opens after a walk: binds, permissions, /proc.
+    fn open_walking(
+        &self,
+        walk: &mut WalkBuffers,
+        dirfd: i32,
+        path: &[u8],
+        flags: u64,
+        mode: u32,
+    ) -> Result<i32> {
+        let exclusive = flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL;
+        let follow = flags & O_NOFOLLOW == 0 && !exclusive;
+        let place = self.walk(walk, dirfd, path, follow)?;
+        let Some(disk) = place.disk else {
+            if flags & O_CREAT == 0 {
+                return Err(Errno::NOENT);
+            }
+            let parent = self.parent_of(walk, &place, Intent::Create)?;
+            let made = self.create_in(&parent, flags, mode);
+            self.done(parent);
+            return made;
+        };
+        if exclusive {
+            return Err(Errno::EXIST);
+        }
+        self.check_open(&place, &disk, flags)?;
+        self.open_place(walk, &place, flags & !O_CREAT, mode)
+    }
+
+    fn check_open(&self, place: &Place<'_>, disk: &Statx, flags: u64) -> Result<()> {
+        if flags & O_PATH != 0 {
+            return Ok(());
+        }
+        let access = flags & O_ACCMODE;
+        let mut want = if access == O_WRONLY { 0 } else { MAY_READ };
+        if access != O_RDONLY || flags & (O_TRUNC | O_TMPFILE_BIT) != 0 {
+            want |= MAY_WRITE;
+        }
+        if want & MAY_WRITE != 0 && place.is_read_only() {
+            return Err(Errno::ROFS);
+        }
+        if self.cred.is_fs_root() || place.magic.is_some() || disk.is_symlink() {
+            return Ok(());
+        }
+        // What is not ours is the kernel's to judge.
+        if disk.uid != self.config.own_uid {
+            return Ok(());
+        }
+        self.require(&self.seen(disk), want)
+    }
+
+    /// Opens what a walk found.
+    pub(crate) fn open_place(
+        &self,
+        walk: &mut WalkBuffers,
+        place: &Place<'_>,
+        flags: u64,
+        mode: u32,
+    ) -> Result<i32> {
+        match place.magic {
+            Some(Magic::Exe) => {
+                walk.here.set(self.exe)?;
+                return self.resolve(ROOT_FD, walk.here.c(), flags, 0, RESOLVE_IN_ROOT);
+            }
+            Some(Magic::Kernel) => {
+                return self.guest.openat(place.base, place.path(walk), flags, 0);
+            }
+            None => {}
+        }
+        if place.is_file_bind() {
+            let base = u32::try_from(place.base).map_err(|_| Errno::BADF)?;
+            walk.link.set(b"/proc/self/fd/")?;
+            walk.link.push_number(base)?;
+            return self.guest.openat(AT_FDCWD, walk.link.c(), flags & !O_NOFOLLOW, 0);
+        }
+        let path = place.path(walk);
+        if place.in_proc() {
+            return self.guest.openat(place.base, path, flags, 0);
+        }
+        let temporary = flags & O_TMPFILE_BIT != 0;
+        let asked = if temporary { creation_mode(mode, false) } else { 0 };
+        let fd = self.resolve(place.base, path, flags, asked, RESOLVE_IN_ROOT)?;
+        if temporary
+            && !self.cred.is_fs_root()
+            && let Err(errno) = self.adopt(fd, || self.disk_of(fd), Some(mode))
+        {
+            self.guest.close(fd);
+            return Err(errno);
+        }
+        Ok(fd)
+    }
+
+    /// `O_PATH` descriptor of a path, with the inode on disk; follows a last link if told.
+    ///
+    /// # Errors
+    /// As path_resolution(7) has them.
+    pub fn locate(
+        &self,
+        walk: &mut WalkBuffers,
+        dirfd: i32,
+        path: &PathBuf,
+        follow: bool,
+    ) -> Result<(i32, Statx)> {
+        let flags = O_PATH | O_CLOEXEC | if follow { 0 } else { O_NOFOLLOW };
+        if self.cred.is_fs_root() {
+            let fd = self.open_existing(walk, dirfd, path, flags, 0)?;
+            match self.disk_of(fd) {
+                Ok(disk) if !self.is_covered(&disk) => return Ok((fd, disk)),
+                Ok(_) => self.guest.close(fd),
+                Err(errno) => {
+                    self.guest.close(fd);
+                    return Err(errno);
+                }
+            }
+        }
+        let place = self.walk(walk, dirfd, path.bytes(), follow)?;
+        if place.disk.is_none() {
+            return Err(Errno::NOENT);
+        }
+        let fd = self.open_place(walk, &place, flags, 0)?;
+        let disk = self.disk_of(fd).inspect_err(|_| self.guest.close(fd))?;
+        Ok((fd, disk))
+    }
+
+    /// A descriptor through which attributes can be changed, opened past the guest's permissions:
+    /// the caller has checked them. `None` for a symbolic link when `follow` is false.
+    ///
+    /// # Errors
+    /// As path_resolution(7) has them.
+    pub fn open_for_change(
+        &self,
+        walk: &mut WalkBuffers,
+        dirfd: i32,
+        path: &PathBuf,
+        follow: bool,
+    ) -> Result<(i32, Statx)> {
+        let flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | if follow { 0 } else { O_NOFOLLOW };
+        if self.cred.is_fs_root() {
+            let fd = self.open_existing(walk, dirfd, path, flags, 0)?;
+            let disk = self.disk_of(fd).inspect_err(|_| self.guest.close(fd))?;
+            return Ok((fd, disk));
+        }
+        let place = self.walk(walk, dirfd, path.bytes(), follow)?;
+        if place.disk.is_none() {
+            return Err(Errno::NOENT);
+        }
+        let fd = self.open_place(walk, &place, flags, 0)?;
+        let disk = self.disk_of(fd).inspect_err(|_| self.guest.close(fd))?;
+        Ok((fd, disk))
+    }
+
+    /// The directory in which a path's last component is made or removed.
+    ///
+    /// # Errors
+    /// As path_resolution(7) has them; `EACCES`, `EROFS`, `EBUSY` for a mount point.
+    pub fn parent(
+        &self,
+        walk: &mut WalkBuffers,
+        dirfd: i32,
+        path: &PathBuf,
+        intent: Intent,
+    ) -> Result<Parent> {
+        let bytes = path.bytes();
+        if bytes.is_empty() {
+            return Err(Errno::NOENT);
+        }
+        let absolute = bytes.starts_with(b"/");
+        if !self.cred.is_fs_root() || (absolute && self.config.may_cover(bytes)) {
+            return self.parent_walking(walk, dirfd, bytes, intent);
+        }
+        let end = bytes.iter().rposition(|&byte| byte != b'/').map_or(0, |last| last + 1);
+        let start = bytes
+            .get(..end)
+            .and_then(|bytes| bytes.iter().rposition(|&byte| byte == b'/'))
+            .map_or(0, |slash| slash + 1);
+        let name_end = if end < bytes.len() && end > start { end + 1 } else { end };
+        let name = bytes.get(start..name_end).unwrap_or(&[]);
+        let trimmed = bytes.get(start..end).unwrap_or(&[]);
+        if trimmed.is_empty() || trimmed == b"." || trimmed == b".." {
+            let flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+            let fd = self.open_existing(walk, dirfd, path, flags, 0)?;
+            return Parent::new(fd, true, true, b".");
+        }
+        if start == 0 {
+            return Parent::new(dirfd, false, true, name);
+        }
+        // The directory part, in the other buffer of the walk: `open_existing` uses `here`.
+        let mut directory = Directory::new();
+        let part = bytes.get(..start).unwrap_or(&[]);
+        let flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+        let fd = match directory.set(part) {
+            Some(path) if absolute => {
+                match self.resolve(ROOT_FD, path, flags, 0, RESOLVE_IN_ROOT) {
+                    Err(Errno::ACCES) => return self.parent_walking(walk, dirfd, bytes, intent),
+                    other => other?,
+                }
+            }
+            Some(path) => match self.resolve(dirfd, path, flags, 0, RESOLVE_BENEATH) {
+                Err(Errno::XDEV | Errno::LOOP | Errno::ACCES) => {
+                    return self.parent_walking(walk, dirfd, bytes, intent);
+                }
+                other => other?,
+            },
+            None => return self.parent_walking(walk, dirfd, bytes, intent),
+        };
+        Parent::new(fd, true, true, name).inspect_err(|_| self.guest.close(fd))
+    }
+
+    pub(crate) fn parent_walking(
+        &self,
+        walk: &mut WalkBuffers,
+        dirfd: i32,
+        path: &[u8],
+        intent: Intent,
+    ) -> Result<Parent> {
+        let end = path.iter().rposition(|&byte| byte != b'/').map_or(0, |last| last + 1);
+        let trimmed = path.get(..end).unwrap_or(&[]);
+        if trimmed.is_empty() || trimmed.ends_with(b"/.") || trimmed.ends_with(b"/..") {
+            return Err(if intent == Intent::Create { Errno::EXIST } else { Errno::BUSY });
+        }
+        let place = self.walk(walk, dirfd, trimmed, false)?;
+        if intent == Intent::Create && place.disk.is_some() {
+            return Err(Errno::EXIST);
+        }
+        self.parent_of(walk, &place, intent)
+    }
+
+    /// The directory above what a walk found, after the checks that the intent asks for.
+    pub(crate) fn parent_of(
+        &self,
+        walk: &mut WalkBuffers,
+        place: &Place<'_>,
+        intent: Intent,
+    ) -> Result<Parent> {
+        if walk.here.is_empty() || place.is_mount_point(walk) {
+            return Err(Errno::BUSY);
+        }
+        if place.is_read_only() {
+            return Err(Errno::ROFS);
+        }
+        walk.link.set(walk.here.bytes())?;
+        walk.here.pop();
+        let flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+        let fd =
+            self.resolve(place.base, walk.here.tail(place.start), flags, 0, RESOLVE_IN_ROOT)?;
+        let name_start = walk.here.bytes().len() + 1;
+        let checked = self.check_parent(fd, place, intent);
+        let name = walk.link.bytes().get(name_start..).unwrap_or(&[]);
+        checked.and_then(|()| Parent::new(fd, true, false, name)).inspect_err(|_| {
+            self.guest.close(fd);
+        })
+    }
+
+    fn check_parent(&self, fd: i32, place: &Place<'_>, intent: Intent) -> Result<()> {
+        if self.cred.is_fs_root() {
+            return Ok(());
+        }
+        let directory = self.seen(&self.disk_of(fd)?);
+        self.require(&directory, MAY_WRITE | MAY_EXEC)?;
+        if intent == Intent::Remove && u32::from(directory.mode) & S_ISVTX != 0 {
+            let file = place.disk.map(|disk| self.seen(&disk));
+            let mine = self.owns(&directory) || file.is_none_or(|file| self.owns(&file));
+            if !mine {
+                return Err(Errno::PERM);
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes what [`World::parent`] opened.
+    pub fn done(&self, parent: Parent) {
+        if parent.owned {
+            self.guest.close(parent.fd);
+        }
+    }
+
+    /// Does something in the directory of a path's last component.
+    ///
+    /// # Errors
+    /// As [`World::parent`], and what `act` returns.
+    pub fn in_parent<T>(
+        &self,
+        walk: &mut WalkBuffers,
+        dirfd: i32,
+        path: &PathBuf,
+        intent: Intent,
+        act: impl Fn(&Parent) -> Result<T>,
+    ) -> Result<T> {
+        let parent = self.parent(walk, dirfd, path, intent)?;
+        let result = act(&parent);
+        let fast = parent.fast;
+        self.done(parent);
+        match result {
+            // The kernel met a covered directory, which is locked for the length of the step.
+            Err(Errno::ACCES) if fast => {
+                let parent = self.parent_walking(walk, dirfd, path.bytes(), intent)?;
+                let result = act(&parent);
+                self.done(parent);
+                result
+            }
+            other => other,
+        }
+    }
+
+    /// Whether opening this would wait for another process: the file is a fifo.
+    ///
+    /// # Errors
+    /// The call's.
+    pub fn is_fifo(&self, fd: i32) -> Result<bool> {
+        Ok(self.disk_of(fd)?.kind() == S_IFIFO)
+    }
+
+    /// The inode that a name in a directory has, on disk.
+    pub(crate) fn disk_at(&self, fd: i32, name: CPath<'_>) -> Result<Statx> {
+        if name.bytes().is_empty() {
+            return self.guest.statx(fd, name, AT_EMPTY_PATH);
+        }
+        self.guest.statx(fd, name, AT_SYMLINK_NOFOLLOW)
+    }
+}
+
+/// A directory part of a path, on the stack: most are short.
+struct Directory([u8; 512]);
+
+impl Directory {
+    const fn new() -> Self {
+        Self([0; 512])
+    }
+
+    fn set(&mut self, path: &[u8]) -> Option<CPath<'_>> {
+        let end = path.len();
+        self.0.get_mut(..end)?.copy_from_slice(path);
+        *self.0.get_mut(end)? = 0;
+        CPath::new(self.0.get(..=end)?)
+    }
+}

@@ -1,0 +1,241 @@
+//! Path resolution component by component: the way for everything the kernel cannot resolve alone.
+//!
+//! Needed where a bind lies on the way, where the guest's user is not root and permissions count,
+//! and in /proc. The wall does not depend on it: a race here shows the guest its own files at worst.
+
+use crate::abi::{AT_FDCWD, AT_SYMLINK_NOFOLLOW, Statx};
+use crate::buf::CPath;
+use crate::config::{Bind, BindKind, ROOT_FD};
+use crate::errno::{Errno, Result};
+use crate::guest::Guest;
+use crate::world::{MAY_EXEC, WalkBuffers, World};
+
+/// Most symlinks on the way (`MAXSYMLINKS` of path_resolution(7)).
+const MAX_LINKS: u32 = 40;
+
+/// Where a path leads.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'c> {
+    /// The base directory: the rootfs or a bind.
+    pub base: i32,
+    /// Where the part below the base starts in the canonical path.
+    pub start: usize,
+    /// The bind, when it is below one.
+    pub bind: Option<&'c Bind<'c>>,
+    /// The inode on disk; `None` when the last component does not exist.
+    pub disk: Option<Statx>,
+    /// The last component is a magic link of /proc that the kernel is to follow.
+    pub magic: Option<Magic>,
+}
+
+/// Links of /proc that are no paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Magic {
+    /// `/proc/self/exe`: the guest's program, not the loader.
+    Exe,
+    /// Any other; the kernel knows what is behind it.
+    Kernel,
+}
+
+impl<'c> Place<'c> {
+    /// The part below the base.
+    pub fn path<'w>(&self, walk: &'w WalkBuffers) -> CPath<'w> {
+        walk.here.tail(self.start)
+    }
+
+    /// Whether this is a bind's own root.
+    pub fn is_mount_point(&self, walk: &WalkBuffers) -> bool {
+        self.bind.is_some() && self.start >= walk.here.bytes().len()
+    }
+
+    /// Whether the file lies on a bind that the guest may not write to.
+    pub fn is_read_only(&self) -> bool {
+        self.bind.is_some_and(|bind| bind.read_only)
+    }
+
+    /// Whether the bind is a single file: there is no path below it.
+    pub fn is_file_bind(&self) -> bool {
+        self.bind.is_some_and(|bind| bind.kind == BindKind::File)
+    }
+
+    pub(crate) fn in_proc(&self) -> bool {
+        self.bind.is_some_and(|bind| bind.kind == BindKind::Proc)
+    }
+}
+
+impl<'a, G: Guest> World<'a, G> {
+    /// Resolves `path`; the canonical guest path is left in `walk.here` (empty = the root).
+    ///
+    /// # Errors
+    /// As path_resolution(7) has them. A missing last component is no error.
+    pub fn walk(
+        &self,
+        walk: &mut WalkBuffers,
+        dirfd: i32,
+        path: &[u8],
+        follow: bool,
+    ) -> Result<Place<'a>> {
+        if path.is_empty() {
+            return Err(Errno::NOENT);
+        }
+        if path.starts_with(b"/") {
+            walk.here.clear();
+        } else {
+            self.guest_path(walk, dirfd)?;
+        }
+        walk.rest.set(path)?;
+        let wants_dir = path.ends_with(b"/") || path.ends_with(b"/.") || path == b".";
+        let follow = follow || wants_dir;
+        let mut links = 0;
+        // The directory that `here` names, if it was looked at.
+        let mut place = self.place(walk);
+        place.disk = Some(self.look(walk, &place)?);
+        loop {
+            if walk.rest.is_done() {
+                let missing_or_dir = place.disk.is_none_or(|disk| disk.is_dir());
+                if wants_dir && !missing_or_dir && place.magic.is_none() {
+                    return Err(Errno::NOTDIR);
+                }
+                return Ok(place);
+            }
+            let Some(disk) = place.disk else { return Err(Errno::NOENT) };
+            if !disk.is_dir() {
+                return Err(Errno::NOTDIR);
+            }
+            if !self.cred.is_fs_root() {
+                self.require(&self.seen(&disk), MAY_EXEC)?;
+            }
+            let Some(name) = walk.rest.next() else { continue };
+            if name == b"." {
+                continue;
+            }
+            if name == b".." {
+                walk.here.pop();
+                place = self.place(walk);
+                place.disk = Some(self.look(walk, &place)?);
+                continue;
+            }
+            if name.len() > 255 {
+                return Err(Errno::NAMETOOLONG);
+            }
+            walk.here.push(b"/")?;
+            walk.here.push(name)?;
+            place = self.place(walk);
+            place.disk = match self.look(walk, &place) {
+                Ok(disk) => Some(disk),
+                Err(Errno::NOENT) => None,
+                Err(errno) => return Err(errno),
+            };
+            let last = walk.rest.is_done();
+            if place.disk.is_some_and(|disk| disk.is_symlink()) && (!last || follow) {
+                links += 1;
+                if links > MAX_LINKS {
+                    return Err(Errno::LOOP);
+                }
+                if let Some(magic) = self.follow(walk, &place, last)? {
+                    place.magic = Some(magic);
+                    return Ok(place);
+                }
+                place = self.place(walk);
+                place.disk = Some(self.look(walk, &place)?);
+            }
+        }
+    }
+
+    /// Replaces the link at `here` by its target; a magic link at the end stays.
+    fn follow(
+        &self,
+        walk: &mut WalkBuffers,
+        place: &Place<'_>,
+        last: bool,
+    ) -> Result<Option<Magic>> {
+        let length =
+            self.guest.readlinkat(place.base, walk.here.tail(place.start), walk.link.space())?;
+        walk.link.filled(length);
+        if place.in_proc() {
+            if self.is_own_exe(walk.here.bytes()) {
+                if last {
+                    return Ok(Some(Magic::Exe));
+                }
+                return Err(Errno::NOTDIR);
+            }
+            let target = walk.link.bytes();
+            if walk.here.bytes().ends_with(b"/root") && target.starts_with(b"/") {
+                walk.here.clear();
+                return Ok(None);
+            }
+            let relative = !target.starts_with(b"/") && !target.contains(&b':');
+            if last && !relative {
+                return Ok(Some(Magic::Kernel));
+            }
+            if !relative {
+                let (prefix, rest) = self.config.to_guest(target).ok_or(Errno::ACCES)?;
+                walk.here.set(prefix)?;
+                return walk.rest.prepend(rest).map(|()| None);
+            }
+        }
+        if walk.link.bytes().starts_with(b"/") {
+            walk.here.clear();
+        } else {
+            walk.here.pop();
+        }
+        walk.rest.prepend(walk.link.bytes())?;
+        Ok(None)
+    }
+
+    /// Whether a canonical path is the running program's `exe` link.
+    fn is_own_exe(&self, here: &[u8]) -> bool {
+        let Some(rest) = here.strip_suffix(b"/exe") else { return false };
+        let Some(rest) = rest.strip_prefix(b"/proc/") else { return false };
+        let mut digits = [0; 10];
+        let pid = crate::buf::decimal(self.guest.pid(), &mut digits);
+        rest == pid || rest.strip_prefix(pid).is_some_and(|rest| rest.starts_with(b"/task/"))
+    }
+
+    /// The base that the path in `here` lies below.
+    fn place(&self, walk: &WalkBuffers) -> Place<'a> {
+        let here = walk.here.bytes();
+        match self.config.covering(here) {
+            Some(bind) => Place {
+                base: bind.fd,
+                start: bind.target.len() + 1,
+                bind: Some(bind),
+                disk: None,
+                magic: None,
+            },
+            None => Place { base: ROOT_FD, start: 1, bind: None, disk: None, magic: None },
+        }
+    }
+
+    fn look(&self, walk: &WalkBuffers, place: &Place<'_>) -> Result<Statx> {
+        if place.is_mount_point(walk) {
+            return self.disk_of(place.base);
+        }
+        if place.is_file_bind() {
+            return Err(Errno::NOTDIR);
+        }
+        self.guest.statx(place.base, place.path(walk), AT_SYMLINK_NOFOLLOW)
+    }
+
+    /// The guest path of a directory descriptor, into `walk.here`; empty = the root.
+    ///
+    /// # Errors
+    /// `ENOENT` when the guest has no name for it; the kernel's for a bad descriptor.
+    pub fn guest_path(&self, walk: &mut WalkBuffers, dirfd: i32) -> Result<()> {
+        if dirfd == AT_FDCWD {
+            let length = self.guest.getcwd(walk.link.space())?;
+            walk.link.filled(length);
+        } else {
+            walk.here.set(b"/proc/self/fd/")?;
+            walk.here.push_number(u32::try_from(dirfd).map_err(|_| Errno::BADF)?)?;
+            let length = match self.guest.readlinkat(AT_FDCWD, walk.here.c(), walk.link.space()) {
+                Err(Errno::NOENT) => return Err(Errno::BADF),
+                other => other?,
+            };
+            walk.link.filled(length);
+        }
+        let (prefix, rest) = self.config.to_guest(walk.link.bytes()).ok_or(Errno::NOENT)?;
+        walk.here.set(prefix)?;
+        walk.here.push(rest)
+    }
+}

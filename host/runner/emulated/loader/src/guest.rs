@@ -1,0 +1,239 @@
+//! The guest as the process itself: its memory is ours, its calls are made from here.
+
+use kiln_emulated_core::abi::{OpenHow, STATX_WANTED, Statx};
+use kiln_emulated_core::arch::nr;
+use kiln_emulated_core::buf::CPath;
+use kiln_emulated_core::config::LEDGER_FD;
+use kiln_emulated_core::errno::{Errno, Result};
+use kiln_emulated_core::guest::Guest;
+
+use crate::process;
+use crate::system::{checked, fd};
+
+/// The process that the handler runs in.
+pub struct InProcess;
+
+/// Below it nothing is ever mapped (`vm.mmap_min_addr`).
+const LOWEST: usize = 4096;
+/// The end of the user half.
+const HIGHEST: usize = 1 << 47;
+
+/// A range that can be the guest's. Whether it is mapped is not known: a stray pointer ends the
+/// guest with SIGSEGV where a kernel would say EFAULT.
+fn plausible(address: usize, length: usize) -> Result<()> {
+    let end = address.checked_add(length).ok_or(Errno::FAULT)?;
+    if length > 0 && (address < LOWEST || end > HIGHEST) { Err(Errno::FAULT) } else { Ok(()) }
+}
+
+fn path(path: CPath<'_>) -> usize {
+    path.with_nul().as_ptr() as usize
+}
+
+fn fd_of(value: usize) -> i32 {
+    value as i32
+}
+
+macro_rules! ask {
+    ($number:expr $(, $argument:expr)* $(,)?) => {{
+        let mut arguments = [0usize; 6];
+        let given = [$($argument as usize),*];
+        arguments[..given.len()].copy_from_slice(&given);
+        // SAFETY: every pointer here is to a buffer of the caller's that is long enough for the
+        // call: paths end with NUL, structures are the kernel's, slices go with their length.
+        unsafe { checked($number, arguments) }
+    }};
+}
+
+impl Guest for InProcess {
+    fn read(&self, address: usize, buffer: &mut [u8]) -> Result<()> {
+        plausible(address, buffer.len())?;
+        // SAFETY: the guest said that this is its memory; if not, the fault is its own.
+        unsafe {
+            core::ptr::copy_nonoverlapping(address as *const u8, buffer.as_mut_ptr(), buffer.len());
+        }
+        Ok(())
+    }
+
+    fn write(&self, address: usize, bytes: &[u8]) -> Result<()> {
+        plausible(address, bytes.len())?;
+        // SAFETY: as in `read`; that it is not ours is the guest's contract with itself.
+        unsafe {
+            core::ptr::copy_nonoverlapping(bytes.as_ptr(), address as *mut u8, bytes.len());
+        }
+        Ok(())
+    }
+
+    fn read_str(&self, address: usize, buffer: &mut [u8]) -> Result<usize> {
+        plausible(address, 1)?;
+        for (index, place) in buffer.iter_mut().enumerate() {
+            // SAFETY: as in `read`; not beyond the string's NUL.
+            let byte = unsafe { ((address + index) as *const u8).read() };
+            *place = byte;
+            if byte == 0 {
+                return Ok(index);
+            }
+        }
+        Err(Errno::NAMETOOLONG)
+    }
+
+    fn pass(&self, number: u32, arguments: [usize; 6]) -> Result<usize> {
+        // SAFETY: the pointers are the guest's own, and it could make the call itself.
+        unsafe { checked(number, arguments) }
+    }
+
+    fn openat2(&self, dir: i32, name: CPath<'_>, how: &OpenHow) -> Result<i32> {
+        ask!(nr::OPENAT2, fd(dir), path(name), core::ptr::from_ref(how), 24).map(fd_of)
+    }
+
+    fn openat(&self, dir: i32, name: CPath<'_>, flags: u64, mode: u32) -> Result<i32> {
+        ask!(nr::OPENAT, fd(dir), path(name), flags, mode).map(fd_of)
+    }
+
+    fn close(&self, file: i32) {
+        let _ = ask!(nr::CLOSE, fd(file));
+    }
+
+    fn statx(&self, dir: i32, name: CPath<'_>, flags: u32) -> Result<Statx> {
+        let mut out = Statx::default();
+        let to = core::ptr::from_mut(&mut out);
+        ask!(nr::STATX, fd(dir), path(name), flags, STATX_WANTED, to)?;
+        Ok(out)
+    }
+
+    fn readlinkat(&self, dir: i32, name: CPath<'_>, buffer: &mut [u8]) -> Result<usize> {
+        ask!(nr::READLINKAT, fd(dir), path(name), buffer.as_mut_ptr(), buffer.len())
+    }
+
+    fn getcwd(&self, buffer: &mut [u8]) -> Result<usize> {
+        ask!(nr::GETCWD, buffer.as_mut_ptr(), buffer.len()).map(|length| length.saturating_sub(1))
+    }
+
+    fn fchdir(&self, dir: i32) -> Result<()> {
+        ask!(nr::FCHDIR, fd(dir)).map(drop)
+    }
+
+    fn mkdirat(&self, dir: i32, name: CPath<'_>, mode: u32) -> Result<()> {
+        ask!(nr::MKDIRAT, fd(dir), path(name), mode).map(drop)
+    }
+
+    fn mknodat(&self, dir: i32, name: CPath<'_>, mode: u32) -> Result<()> {
+        ask!(nr::MKNODAT, fd(dir), path(name), mode, 0).map(drop)
+    }
+
+    fn unlinkat(&self, dir: i32, name: CPath<'_>, flags: u32) -> Result<()> {
+        ask!(nr::UNLINKAT, fd(dir), path(name), flags).map(drop)
+    }
+
+    fn symlinkat(&self, target: CPath<'_>, dir: i32, name: CPath<'_>) -> Result<()> {
+        ask!(nr::SYMLINKAT, path(target), fd(dir), path(name)).map(drop)
+    }
+
+    fn linkat(
+        &self,
+        from: i32,
+        from_path: CPath<'_>,
+        to: i32,
+        to_path: CPath<'_>,
+        flags: u32,
+    ) -> Result<()> {
+        ask!(nr::LINKAT, fd(from), path(from_path), fd(to), path(to_path), flags).map(drop)
+    }
+
+    fn renameat2(
+        &self,
+        from: i32,
+        from_path: CPath<'_>,
+        to: i32,
+        to_path: CPath<'_>,
+        flags: u32,
+    ) -> Result<()> {
+        ask!(nr::RENAMEAT2, fd(from), path(from_path), fd(to), path(to_path), flags).map(drop)
+    }
+
+    fn fchmod(&self, file: i32, mode: u32) -> Result<()> {
+        ask!(nr::FCHMOD, fd(file), mode).map(drop)
+    }
+
+    fn futimens(&self, file: i32, times: Option<[i64; 4]>) -> Result<()> {
+        let times = times.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
+        ask!(nr::UTIMENSAT, fd(file), 0, times, 0).map(drop)
+    }
+
+    fn set_link_times(&self, file: i32, times: Option<[i64; 4]>) -> Result<()> {
+        crate::broker::set_link_times(file, times)
+    }
+
+    fn ftruncate(&self, file: i32, length: i64) -> Result<()> {
+        ask!(nr::FTRUNCATE, fd(file), length).map(drop)
+    }
+
+    fn inotify_add_watch(&self, file: i32, name: CPath<'_>, mask: u32) -> Result<usize> {
+        ask!(nr::INOTIFY_ADD_WATCH, fd(file), path(name), mask)
+    }
+
+    fn socket_option(&self, file: i32, level: i32, name: i32, out: &mut [u8]) -> Result<usize> {
+        let mut length = u32::try_from(out.len()).unwrap_or(0);
+        let to = core::ptr::from_mut(&mut length);
+        ask!(nr::GETSOCKOPT, fd(file), level, name, out.as_mut_ptr(), to)?;
+        Ok(length as usize)
+    }
+
+    fn socket_name(&self, file: i32, peer: bool, out: &mut [u8]) -> Result<usize> {
+        let mut length = u32::try_from(out.len()).unwrap_or(0);
+        let number = if peer { nr::GETPEERNAME } else { nr::GETSOCKNAME };
+        ask!(number, fd(file), out.as_mut_ptr(), core::ptr::from_mut(&mut length))?;
+        Ok(length as usize)
+    }
+
+    fn send_to(&self, file: i32, message: &[u8; 56], to: &[u8], flags: u32) -> Result<usize> {
+        let mut header = [0u64; 7];
+        for (word, bytes) in header.iter_mut().zip(message.chunks_exact(8)) {
+            *word = u64::from_ne_bytes(bytes.try_into().unwrap_or_default());
+        }
+        header[0] = to.as_ptr() as u64;
+        header[1] = to.len() as u64;
+        ask!(nr::SENDMSG, fd(file), header.as_ptr(), flags)
+    }
+
+    fn bind(&self, file: i32, address: &[u8]) -> Result<()> {
+        ask!(nr::BIND, fd(file), address.as_ptr(), address.len()).map(drop)
+    }
+
+    fn status_flags(&self, file: i32) -> Result<u64> {
+        /// `F_GETFL`
+        const GET_FLAGS: usize = 3;
+        ask!(nr::FCNTL, fd(file), GET_FLAGS).map(|flags| flags as u64)
+    }
+
+    fn reserve_ledger(&self, offset: u64, length: u64) -> bool {
+        /// `FALLOC_FL_KEEP_SIZE`
+        const KEEP_SIZE: usize = 1;
+        match ask!(FALLOCATE, fd(LEDGER_FD), KEEP_SIZE, offset, length) {
+            // What the file system cannot tell, it does not run out of at a store either.
+            Ok(_) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => true,
+            Err(_) => false,
+        }
+    }
+
+    fn read_head(&self, file: i32, buffer: &mut [u8]) -> Result<usize> {
+        ask!(nr::PREAD64, fd(file), buffer.as_mut_ptr(), buffer.len(), 0)
+    }
+
+    fn fifos_exist(&self) -> bool {
+        process::state_word(0)
+            .is_some_and(|word| word.load(core::sync::atomic::Ordering::Relaxed) != 0)
+    }
+
+    fn note_fifo(&self) {
+        if let Some(word) = process::state_word(0) {
+            word.store(1, core::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
+    fn pid(&self) -> u32 {
+        ask!(nr::GETPID).map_or(0, |pid| pid as u32)
+    }
+}
+
+/// `fallocate`
+const FALLOCATE: u32 = 285;

@@ -1,0 +1,248 @@
+//! Loading the guest's program: mapping it and its interpreter, fixing what the kernel told.
+
+use kiln_emulated_core::arch::{LOADER_BASE, nr};
+use kiln_emulated_core::cred::Which;
+use kiln_emulated_core::elf::{HEADERS, Program, Segment};
+use kiln_emulated_core::guest::Guest;
+
+use crate::entry::jump;
+use crate::exec::{EXE, STATE};
+use crate::guest::InProcess;
+use crate::process::{self, CREDENTIALS};
+use crate::system::{MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_WRITE, call, die, map, plain};
+use crate::{handler, slots};
+
+const PAGE: usize = 4096;
+/// Where the kernel puts position-independent programs (`ELF_ET_DYN_BASE`).
+const PROGRAM_BASE: usize = 0x5555_5555_4000;
+/// `MAP_NORESERVE`
+const MAP_NORESERVE: usize = 0x4000;
+/// `MAP_FIXED_NOREPLACE`
+const MAP_FIXED_NOREPLACE: usize = 0x10_0000;
+
+/// What the loader left for itself.
+struct Orders {
+    program: i32,
+    interpreter: Option<i32>,
+    secure: bool,
+    name: usize,
+}
+
+/// Whether the first environment string is the loader's own.
+pub fn is_guest_start(first: *const u8) -> bool {
+    // SAFETY: an environment string of the kernel's, which ends with NUL; no byte beyond it is read
+    // because STATE holds none.
+    !first.is_null()
+        && STATE.iter().enumerate().all(|(at, &byte)| unsafe { *first.add(at) } == byte)
+}
+
+fn string(start: usize) -> &'static [u8] {
+    let mut length = 0;
+    // SAFETY: an argument or environment string of the kernel's: it ends with NUL and lives in the
+    // stack area for as long as the process.
+    unsafe {
+        while *((start + length) as *const u8) != 0 {
+            length += 1;
+        }
+        core::slice::from_raw_parts(start as *const u8, length)
+    }
+}
+
+/// Starts the guest's program on the stack that the kernel made for the loader.
+///
+/// # Safety
+/// `stack` is the initial stack, with the loader's two strings first in the environment.
+pub unsafe fn start(stack: *mut usize) -> ! {
+    process::set_up();
+    slots::set_up();
+    // SAFETY: the caller's contract: argc, argv, NULL, envp, NULL, auxv.
+    let (arguments, environment) = unsafe {
+        let arguments = *stack;
+        (arguments, stack.add(arguments + 2))
+    };
+    // SAFETY: as above; two strings of ours are there.
+    let (state, exe) = unsafe { (*environment, *environment.add(1)) };
+    let orders = read_orders(state);
+    process::set_exe(string(exe).get(EXE.len()..).unwrap_or(&[]));
+    handler::set_up();
+
+    // SAFETY: the auxiliary vector follows the environment's NULL.
+    let auxiliary = unsafe {
+        let mut end = environment;
+        while *end != 0 {
+            end = end.add(1);
+        }
+        end.add(1)
+    };
+    // SAFETY: the vector ends with AT_NULL.
+    let random = unsafe { find(auxiliary, 25) }.map_or(0, |value| {
+        // SAFETY: AT_RANDOM points to 16 bytes.
+        unsafe { (*value as *const u64).read_unaligned() as usize }
+    });
+    let hint = PROGRAM_BASE + (random & 0x0fff_ffff) * PAGE;
+    let program = map_program(orders.program, hint);
+    let interpreter = orders.interpreter.map(|file| map_program(file, 0));
+    let entry = interpreter.as_ref().map_or(program.entry, |interpreter| interpreter.entry);
+    let base = interpreter.as_ref().map_or(0, |interpreter| interpreter.base);
+    let [uid, euid, _] = CREDENTIALS.three(Which::User);
+    let [gid, egid, _] = CREDENTIALS.three(Which::Group);
+    let values = [
+        (3, program.headers),
+        (5, program.header_count),
+        (7, base),
+        (9, program.entry),
+        (11, uid as usize),
+        (12, euid as usize),
+        (13, gid as usize),
+        (14, egid as usize),
+        (23, usize::from(orders.secure)),
+        (31, orders.name),
+    ];
+    for (kind, value) in values {
+        // SAFETY: as above.
+        if let Some(place) = unsafe { find(auxiliary, kind) } {
+            *place = value;
+        }
+    }
+    name_thread(orders.name);
+    // Our two strings leave the environment: what is before them moves up.
+    // SAFETY: the words from `stack` to the first of our strings move by two words, over them.
+    unsafe {
+        let new = stack.add(2);
+        core::ptr::copy(stack, new, arguments + 2);
+        jump(new as usize, entry)
+    }
+}
+
+/// The value of an entry of the auxiliary vector.
+///
+/// # Safety
+/// `entry` is the vector's start.
+unsafe fn find(mut entry: *mut usize, kind: usize) -> Option<&'static mut usize> {
+    // SAFETY: pairs up to AT_NULL; the stack lives as long as the process.
+    unsafe {
+        while *entry != 0 {
+            if *entry == kind {
+                return Some(&mut *entry.add(1));
+            }
+            entry = entry.add(2);
+        }
+    }
+    None
+}
+
+fn read_orders(state: usize) -> Orders {
+    let text = string(state);
+    let mut fields = text.get(STATE.len()..).unwrap_or(&[]).splitn(5, |&byte| byte == b':');
+    let number = |field: Option<&[u8]>| {
+        let field = field.filter(|field| *field != b"-")?;
+        Some(field.iter().fold(0, |value: i32, &digit| {
+            value.wrapping_mul(10).wrapping_add(i32::from(digit) - i32::from(b'0'))
+        }))
+    };
+    let Some(program) = number(fields.next()) else { die("no program to load") };
+    let interpreter = number(fields.next());
+    let secure = fields.next() == Some(b"1");
+    CREDENTIALS.decode(fields.next().unwrap_or(&[]));
+    let name = fields.next().unwrap_or(&[]);
+    Orders { program, interpreter, secure, name: state + text.len() - name.len() }
+}
+
+/// `comm` is the name of the file as it was executed.
+fn name_thread(name: usize) {
+    /// `PR_SET_NAME`
+    const SET_NAME: usize = 15;
+    let text = string(name);
+    let base = text.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+    // SAFETY: a string that ends with NUL.
+    unsafe { call(nr::PRCTL, [SET_NAME, name + base, 0, 0, 0, 0]) };
+}
+
+struct Mapped {
+    base: usize,
+    entry: usize,
+    headers: usize,
+    header_count: usize,
+}
+
+/// Maps a program; closes its file.
+fn map_program(file: i32, hint: usize) -> Mapped {
+    let mut head = [0; HEADERS];
+    let length = InProcess.read_head(file, &mut head).unwrap_or(0);
+    let Some(program) = head.get(..length).and_then(Program::parse) else {
+        die("the program changed while it was executed")
+    };
+    let (low, high) = (program.span.0 as usize, program.span.1 as usize);
+    let size = high - low;
+    let reserve = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    let bias = if program.relocatable {
+        let align = program.alignment as usize;
+        let slack = align - PAGE;
+        // SAFETY: a fresh mapping where the kernel finds room.
+        let Ok(start) = (unsafe { map(hint & !(align - 1), size + slack, 0, reserve, -1, 0) })
+        else {
+            die("no room for the program")
+        };
+        let aligned = (start + slack) & !(align - 1);
+        let after = start + slack - aligned;
+        for (unused, bytes) in [(start, aligned - start), (aligned + size, after)] {
+            if bytes > 0 {
+                let _ = plain(nr::MUNMAP, [unused, bytes, 0, 0, 0, 0]);
+            }
+        }
+        aligned.wrapping_sub(low)
+    } else {
+        if high as u64 > LOADER_BASE {
+            die("the program wants addresses that are the loader's");
+        }
+        // SAFETY: refused where something lies already.
+        let got = unsafe { map(low, size, 0, reserve | MAP_FIXED_NOREPLACE, -1, 0) };
+        if got != Ok(low) {
+            die("the program's addresses are taken");
+        }
+        0
+    };
+    for segment in program.segments() {
+        map_segment(file, segment, bias);
+    }
+    InProcess.close(file);
+    Mapped {
+        base: low.wrapping_add(bias),
+        entry: (program.entry as usize).wrapping_add(bias),
+        headers: (program.headers as usize).wrapping_add(bias),
+        header_count: program.header_count as usize,
+    }
+}
+
+fn map_segment(file: i32, segment: &Segment, bias: usize) {
+    let protection = segment.protection as usize;
+    let address = (segment.address as usize).wrapping_add(bias);
+    let start = address & !(PAGE - 1);
+    let file_end = address + segment.file_size as usize;
+    let memory_end = address + segment.memory_size as usize;
+    let mut anonymous = start;
+    if segment.file_size > 0 {
+        let offset = segment.offset as usize & !(PAGE - 1);
+        // SAFETY: inside the range reserved for this program.
+        let mapped = unsafe {
+            let flags = MAP_PRIVATE | MAP_FIXED;
+            map(start, file_end - start, protection, flags, file, offset)
+        };
+        if mapped.is_err() {
+            die("the program cannot be mapped: is the work directory on a noexec mount?");
+        }
+        anonymous = (file_end + PAGE - 1) & !(PAGE - 1);
+        if memory_end > file_end && protection & PROT_WRITE != 0 {
+            // To the end of the page, not of the segment: the dynamic loader's heap starts there.
+            // SAFETY: the page was just mapped, writable and private.
+            unsafe { core::ptr::write_bytes(file_end as *mut u8, 0, anonymous - file_end) };
+        }
+    }
+    if memory_end > anonymous {
+        let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+        // SAFETY: inside the range reserved for this program.
+        if unsafe { map(anonymous, memory_end - anonymous, protection, flags, -1, 0) }.is_err() {
+            die("no memory for the program");
+        }
+    }
+}

@@ -1,0 +1,424 @@
+//! What a step sees besides its rootfs: /proc, /sys, /dev, the network's files, its mounts.
+//!
+//! Nothing is mounted. A bind is a row in the step's configuration; its target is a directory or a
+//! file of the rootfs that is locked (mode 0000) for the length of the step, so that the kernel
+//! stops there and the handler takes over.
+
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use kiln_emulated_core::abi::device;
+use kiln_emulated_core::config::{BindKind, FIRST_BIND_FD, MAX_BINDS};
+use kiln_rootfs::Rootfs;
+use kiln_runner::{MountSource, RunError, Step};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, StatxFlags, Timespec, Timestamps,
+    UTIME_OMIT, fchmod, futimens, mkdirat, openat, openat2, readlinkat, statx, symlinkat, unlinkat,
+};
+use rustix::io::Errno;
+
+use crate::landlock::Access;
+
+/// The device nodes of a container that need no privilege.
+const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+/// The symbolic links of a container's /dev.
+const DEV_LINKS: [(&str, &str); 4] = [
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+];
+
+/// A bind, with what it holds open.
+#[derive(Debug)]
+pub(crate) struct HostBind {
+    /// Absolute guest path.
+    pub(crate) target: Vec<u8>,
+    /// Absolute host path.
+    pub(crate) host: Vec<u8>,
+    /// `O_PATH` descriptor of the host's file.
+    pub(crate) source: Arc<OwnedFd>,
+    /// The descriptor's number in the step.
+    pub(crate) fd: i32,
+    pub(crate) kind: BindKind,
+    pub(crate) read_only: bool,
+    pub(crate) access: Access,
+    /// Device and inode of what it covers.
+    pub(crate) covered: (u64, u64),
+}
+
+/// Everything prepared on disk for one step; undone on drop.
+#[derive(Debug)]
+pub(crate) struct Stage<'r> {
+    rootfs: &'r Rootfs,
+    directory: PathBuf,
+    directory_fd: OwnedFd,
+    pub(crate) binds: Vec<HostBind>,
+    undo: Vec<Undo>,
+}
+
+#[derive(Debug)]
+enum Undo {
+    /// Give a directory or file its mode back.
+    Mode(OwnedFd, u32),
+    /// Remove a name that was made for the step, if nothing is in it.
+    Remove { parent: OwnedFd, name: Vec<u8>, is_dir: bool },
+    /// Give a directory its times back, after something was made in it.
+    Times(OwnedFd, Timespec),
+}
+
+fn failed(what: impl Into<String>) -> impl FnOnce(Errno) -> RunError {
+    let what = what.into();
+    move |errno| RunError::Io { what, source: errno.into() }
+}
+
+impl<'r> Stage<'r> {
+    /// Prepares the step's directory beside the rootfs, and its binds.
+    pub(crate) fn prepare(rootfs: &'r Rootfs, step: &Step) -> Result<Self, RunError> {
+        let directory = make_directory(rootfs)?;
+        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory_fd = openat(CWD, &directory, flags, Mode::empty())
+            .map_err(failed("open the step's directory"))?;
+        let mut stage =
+            Stage { rootfs, directory, directory_fd, binds: Vec::new(), undo: Vec::new() };
+        stage.add_kernel_trees()?;
+        stage.add_dev()?;
+        stage.add_network_files(step)?;
+        for (index, mount) in step.mounts.iter().enumerate() {
+            let (source, access) = match &mount.source {
+                MountSource::Host(fd) => (Arc::clone(fd), None),
+                MountSource::Tmpfs { .. } => {
+                    (Arc::new(stage.subdirectory(&format!("tmpfs-{index}"), 0o1777)?), None)
+                }
+            };
+            let access =
+                access.unwrap_or(if mount.read_only { Access::Read } else { Access::Full });
+            let target = stage.canonical(&mount.target)?;
+            stage.add(target, source, mount.read_only, access)?;
+        }
+        Ok(stage)
+    }
+
+    fn add_kernel_trees(&mut self) -> Result<(), RunError> {
+        for (path, needed) in [("/proc", true), ("/sys", false)] {
+            match open_path(path) {
+                Ok(fd) => {
+                    self.add(path.as_bytes().to_vec(), Arc::new(fd), !needed, Access::Read)?
+                }
+                Err(errno) if needed => return Err(failed(format!("open {path}"))(errno)),
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn add_dev(&mut self) -> Result<(), RunError> {
+        let dev = self.subdirectory("dev", 0o755)?;
+        for (name, target) in DEV_LINKS {
+            symlinkat(target, &dev, name).map_err(failed(format!("link /dev/{name}")))?;
+        }
+        let mut devices = Vec::new();
+        for name in DEVICES {
+            let Ok(device) = open_path(&format!("/dev/{name}")) else { continue };
+            // Shows the name when the directory is listed.
+            let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;
+            openat(&dev, name, flags, Mode::from_raw_mode(0o666))
+                .map_err(failed(format!("make /dev/{name}")))?;
+            devices.push((name, device));
+        }
+        mkdirat(&dev, "shm", Mode::RWXU).map_err(failed("make /dev/shm"))?;
+        let shm = self.subdirectory("shm", 0o1777)?;
+        self.add(b"/dev".to_vec(), Arc::new(dev), false, Access::Full)?;
+        for (name, device) in devices {
+            let target = format!("/dev/{name}").into_bytes();
+            self.add(target, Arc::new(device), false, Access::Device)?;
+        }
+        self.add(b"/dev/shm".to_vec(), Arc::new(shm), false, Access::Full)
+    }
+
+    fn add_network_files(&mut self, step: &Step) -> Result<(), RunError> {
+        if !self.rootfs.exists(b"etc").unwrap_or(false) {
+            return Ok(());
+        }
+        let resolv = read_host("/etc/resolv.conf");
+        let mut hosts =
+            b"127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n".to_vec();
+        hosts.extend_from_slice(format!("127.0.1.1\t{}\n", step.hostname).as_bytes());
+        for (name, address) in &step.extra_hosts {
+            hosts.extend_from_slice(format!("{address}\t{name}\n").as_bytes());
+        }
+        let hostname = format!("{}\n", step.hostname).into_bytes();
+        for (name, text) in [("resolv.conf", resolv), ("hosts", hosts), ("hostname", hostname)] {
+            let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;
+            let what = || format!("write the step's /etc/{name}");
+            let file = openat(&self.directory_fd, name, flags, Mode::from_raw_mode(0o644))
+                .map_err(failed(what()))?;
+            write_all(&file, &text).map_err(failed(what()))?;
+            let fd = openat(&self.directory_fd, name, path_flags(), Mode::empty())
+                .map_err(failed(what()))?;
+            let target = format!("/etc/{name}").into_bytes();
+            self.add(target, Arc::new(fd), false, Access::Full)?;
+        }
+        Ok(())
+    }
+
+    fn subdirectory(&self, name: &str, mode: u32) -> Result<OwnedFd, RunError> {
+        let what = || format!("make the step's {name} directory");
+        mkdirat(&self.directory_fd, name, Mode::RWXU).map_err(failed(what()))?;
+        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = openat(&self.directory_fd, name, flags, Mode::empty()).map_err(failed(what()))?;
+        fchmod(&fd, Mode::from_raw_mode(mode)).map_err(failed(what()))?;
+        Ok(fd)
+    }
+
+    /// The canonical path of a mount's target; what does not exist yet is taken as it is spelled.
+    fn canonical(&self, target: &[u8]) -> Result<Vec<u8>, RunError> {
+        let mut known =
+            kiln_rootfs::path::components(target).map(<[u8]>::to_vec).collect::<Vec<_>>();
+        let mut missing = Vec::new();
+        loop {
+            let path = known.join(&b'/');
+            match self.rootfs.canonicalize(&path) {
+                Ok(path) => {
+                    let mut whole = Vec::new();
+                    let parts = path.split(|&byte| byte == b'/').filter(|part| !part.is_empty());
+                    for part in parts.chain(missing.iter().rev().map(Vec::as_slice)) {
+                        whole.push(b'/');
+                        whole.extend_from_slice(part);
+                    }
+                    return Ok(whole);
+                }
+                Err(error) => match known.pop() {
+                    Some(last) => missing.push(last),
+                    None => {
+                        return Err(RunError::Limit(format!("the rootfs cannot be read: {error}")));
+                    }
+                },
+            }
+        }
+    }
+
+    fn add(
+        &mut self,
+        target: Vec<u8>,
+        source: Arc<OwnedFd>,
+        read_only: bool,
+        access: Access,
+    ) -> Result<(), RunError> {
+        let name = String::from_utf8_lossy(&target).into_owned();
+        let what = || failed(format!("mount {name}"));
+        if self.binds.len() >= MAX_BINDS {
+            return Err(RunError::Limit(format!("more than {MAX_BINDS} mounts in one step")));
+        }
+        let stat = statx(source.as_fd(), "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
+            .map_err(what())?;
+        let is_dir = FileType::from_raw_mode(stat.stx_mode.into()) == FileType::Directory;
+        let kind = match (target.as_slice(), is_dir) {
+            (b"/proc", _) => BindKind::Proc,
+            (_, true) => BindKind::Dir,
+            (_, false) => BindKind::File,
+        };
+        let host = host_path(source.as_fd()).map_err(what())?;
+        let below_bind = self.binds.iter().any(|bind| {
+            target.strip_prefix(bind.target.as_slice()).is_some_and(|rest| rest.starts_with(b"/"))
+        });
+        let covered =
+            if below_bind { (0, 0) } else { self.cover(&target, is_dir).map_err(what())? };
+        let index = i32::try_from(self.binds.len()).unwrap_or(0);
+        let fd = FIRST_BIND_FD + index;
+        self.binds.push(HostBind { target, host, source, fd, kind, read_only, access, covered });
+        Ok(())
+    }
+
+    /// Makes the mount point if it is missing, and locks it.
+    fn cover(&mut self, target: &[u8], is_dir: bool) -> Result<(u64, u64), Errno> {
+        let relative = target.strip_prefix(b"/").unwrap_or(target);
+        let root = self.rootfs.root_fd();
+        let mut parent = in_root(root, b".", OFlags::DIRECTORY)?;
+        let mut parts = relative.split(|&byte| byte == b'/').filter(|p| !p.is_empty()).peekable();
+        while let Some(part) = parts.next() {
+            let last = parts.peek().is_none();
+            let want_dir = !last || is_dir;
+            let flags = if want_dir { OFlags::DIRECTORY } else { OFlags::NONBLOCK };
+            let found = openat(
+                &parent,
+                OsStr::from_bytes(part),
+                flags | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+                Mode::empty(),
+            );
+            let fd = match found {
+                Ok(fd) => fd,
+                // A link, or something else than what is mounted over it: it stays as it is, the
+                // handler knows the target by its name.
+                Err(Errno::LOOP | Errno::NOTDIR | Errno::NXIO) => return Ok((0, 0)),
+                Err(Errno::NOENT) => self.make_point(&parent, part, want_dir)?,
+                Err(errno) => return Err(errno),
+            };
+            if last {
+                return self.lock(fd);
+            }
+            parent = fd;
+        }
+        Ok((0, 0))
+    }
+
+    fn make_point(
+        &mut self,
+        parent: &OwnedFd,
+        name: &[u8],
+        is_dir: bool,
+    ) -> Result<OwnedFd, Errno> {
+        let name_os = OsStr::from_bytes(name);
+        let before = statx(parent, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)?.stx_mtime;
+        let fd = if is_dir {
+            mkdirat(parent, name_os, Mode::from_raw_mode(0o755))?;
+            let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            openat(parent, name_os, flags, Mode::empty())?
+        } else {
+            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
+            openat(parent, name_os, flags, Mode::from_raw_mode(0o644))?
+        };
+        let time = Timespec { tv_sec: before.tv_sec, tv_nsec: before.tv_nsec.into() };
+        self.undo.push(Undo::Times(parent.try_clone().map_err(io_errno)?, time));
+        let parent = parent.try_clone().map_err(io_errno)?;
+        self.undo.push(Undo::Remove { parent, name: name.to_vec(), is_dir });
+        Ok(fd)
+    }
+
+    fn lock(&mut self, fd: OwnedFd) -> Result<(u64, u64), Errno> {
+        let stat = statx(&fd, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)?;
+        let mode = u32::from(stat.stx_mode) & 0o7777;
+        fchmod(&fd, Mode::empty())?;
+        self.undo.push(Undo::Mode(fd, mode));
+        Ok((device(stat.stx_dev_major, stat.stx_dev_minor), stat.stx_ino))
+    }
+
+    /// Undoes everything on disk; what cannot be undone stays, and the first error is told.
+    pub(crate) fn finish(mut self) -> Result<(), RunError> {
+        self.restore().map_err(failed("undo the step's mounts"))
+    }
+
+    fn restore(&mut self) -> Result<(), Errno> {
+        let mut first = Ok(());
+        while let Some(undo) = self.undo.pop() {
+            let result = match undo {
+                Undo::Mode(fd, mode) => fchmod(&fd, Mode::from_raw_mode(mode)),
+                Undo::Remove { parent, name, is_dir } => {
+                    let flags = if is_dir { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+                    match unlinkat(&parent, OsStr::from_bytes(&name), flags) {
+                        // The step put something there, or took it away: its own business.
+                        Err(Errno::NOTEMPTY | Errno::NOENT | Errno::ISDIR | Errno::NOTDIR) => {
+                            Ok(())
+                        }
+                        other => other,
+                    }
+                }
+                Undo::Times(fd, time) => {
+                    let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+                    futimens(&fd, &Timestamps { last_access: omit, last_modification: time })
+                }
+            };
+            first = first.and(result);
+        }
+        self.binds.clear();
+        let gone = remove_tree(&self.directory_fd)
+            .and_then(|()| unlinkat(CWD, &self.directory, AtFlags::REMOVEDIR));
+        first.and(gone)
+    }
+}
+
+impl Drop for Stage<'_> {
+    fn drop(&mut self) {
+        // After `finish` there is nothing left to undo; on an error's way out nobody could be told.
+        if !self.undo.is_empty() || !self.binds.is_empty() {
+            let _ = self.restore();
+        }
+    }
+}
+
+fn io_errno(error: std::io::Error) -> Errno {
+    Errno::from_io_error(&error).unwrap_or(Errno::IO)
+}
+
+fn make_directory(rootfs: &Rootfs) -> Result<PathBuf, RunError> {
+    /// Steps of one rootfs run one after the other; leftovers of killed builds are few.
+    const MOST: u32 = 10_000;
+    let base = rootfs.dir_path();
+    for number in 0..MOST {
+        let path = base.join(format!("step-{number}"));
+        match mkdirat(CWD, &path, Mode::RWXU) {
+            Ok(()) => return Ok(path),
+            Err(Errno::EXIST) => {}
+            Err(errno) => return Err(failed(format!("make {}", path.display()))(errno)),
+        }
+    }
+    Err(RunError::Limit(format!("{MOST} step directories in {}", base.display())))
+}
+
+const fn path_flags() -> OFlags {
+    OFlags::PATH.union(OFlags::CLOEXEC)
+}
+
+fn open_path(path: &str) -> Result<OwnedFd, Errno> {
+    openat(CWD, path, path_flags(), Mode::empty())
+}
+
+fn in_root(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    openat2(root, OsStr::from_bytes(path), flags | OFlags::CLOEXEC, Mode::empty(), resolve)
+}
+
+/// The path of an open file as /proc tells it.
+pub(crate) fn host_path(fd: BorrowedFd<'_>) -> Result<Vec<u8>, Errno> {
+    use std::os::fd::AsRawFd as _;
+    let link = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    Ok(readlinkat(CWD, link, Vec::new())?.into_bytes())
+}
+
+/// A small file of the pod's; missing is empty.
+fn read_host(path: &str) -> Vec<u8> {
+    /// A resolv.conf is a few lines; nobody's mistake may fill memory.
+    const LIMIT: usize = 1 << 20;
+    let mut text = Vec::new();
+    let Ok(file) = openat(CWD, path, OFlags::CLOEXEC, Mode::empty()) else { return text };
+    let mut buffer = [0; 4096];
+    while let Ok(read) = rustix::io::read(&file, &mut buffer) {
+        if read == 0 || text.len() > LIMIT {
+            break;
+        }
+        text.extend_from_slice(buffer.get(..read).unwrap_or(&[]));
+    }
+    text
+}
+
+pub(crate) fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        let written = rustix::io::write(file, bytes)?;
+        bytes = bytes.get(written..).unwrap_or(&[]);
+    }
+    Ok(())
+}
+
+/// Empties a directory of the step's, without following links.
+fn remove_tree(directory: &OwnedFd) -> Result<(), Errno> {
+    let names: Vec<_> = rustix::fs::Dir::read_from(directory)?
+        .filter_map(Result::ok)
+        .map(|entry| entry.file_name().to_owned())
+        .filter(|name| name.as_bytes() != b"." && name.as_bytes() != b"..")
+        .collect();
+    for name in names {
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match unlinkat(directory, &name, AtFlags::empty()) {
+            Err(Errno::ISDIR | Errno::PERM) => {
+                let inner = openat(directory, &name, flags, Mode::empty())?;
+                remove_tree(&inner)?;
+                unlinkat(directory, &name, AtFlags::REMOVEDIR)?;
+            }
+            other => other?,
+        }
+    }
+    Ok(())
+}

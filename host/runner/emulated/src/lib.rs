@@ -1,0 +1,173 @@
+//! The runner for pods where the kernel grants nothing: no namespaces, no mounts, no chroot.
+//!
+//! Three layers, each with one job:
+//! - **Landlock is the wall** ([`landlock`]): a domain, put on before the step's first program, that
+//!   holds the rootfs, the step's mounts, a few devices and /proc for reading.
+//! - **seccomp is the small door** ([`filter`]): what no build needs is refused; calls that carry
+//!   paths or identity go to a handler.
+//! - **The view is emulated in the process**: a small static loader (`loader/`, built by the build
+//!   script and embedded) runs every program of the step and answers its trapped calls with the
+//!   logic of `kiln-emulated-core`. The loader is executed from a sealed memory file.
+#![cfg(target_arch = "x86_64")]
+
+mod binds;
+mod config;
+mod filter;
+mod landlock;
+mod probe;
+mod spawn;
+
+use std::os::fd::AsFd as _;
+
+use kiln_emulated_core::config::{
+    CONFIG_FD, LEDGER_FD, LOADER_FD, ROOT_FD, RULES_FD, STATE_FD, STATUS_FD,
+};
+use kiln_rootfs::{Ownership, Rootfs};
+use kiln_runner::{Kind, Outcome, OutputSink, RunError, Runner, Step, Unavailable};
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use crate::binds::Stage;
+use crate::landlock::{Access, Rules};
+use crate::spawn::Report;
+
+/// The runner.
+#[derive(Debug, Default)]
+pub struct EmulatedRunner {
+    _private: (),
+}
+
+impl EmulatedRunner {
+    /// A runner; nothing is tried yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { _private: () }
+    }
+
+    /// Everything the runner needs of this machine, one line each, for `kiln doctor`.
+    #[must_use]
+    pub fn doctor() -> Vec<probe::Check> {
+        probe::checks()
+    }
+}
+
+pub use probe::Check;
+
+impl Runner for EmulatedRunner {
+    fn kind(&self) -> Kind {
+        Kind::Emulated
+    }
+
+    fn available(&self) -> Result<(), Unavailable> {
+        probe::available()
+    }
+
+    fn eligible(&self, rootfs: &Rootfs, _step: &Step) -> Result<(), String> {
+        if rootfs.ownership() == Ownership::Kernel {
+            return Err("the rootfs keeps owners in the kernel; this runner needs a ledger".into());
+        }
+        Ok(())
+    }
+
+    fn run(
+        &self,
+        rootfs: &Rootfs,
+        step: &Step,
+        output: &dyn OutputSink,
+    ) -> Result<Outcome, RunError> {
+        self.available()?;
+        self.eligible(rootfs, step).map_err(RunError::Limit)?;
+        let stage = Stage::prepare(rootfs, step)?;
+        let reports = run_step(rootfs, step, &stage, output);
+        // The step's processes are dead: what they did to the ledger's length is put right.
+        let recovered = rootfs.recover_ledger();
+        let undone = stage.finish();
+        let reports = reports?;
+        recovered.map_err(|error| RunError::Limit(error.to_string()))?;
+        undone?;
+        outcome(step, &reports)
+    }
+}
+
+fn run_step(
+    rootfs: &Rootfs,
+    step: &Step,
+    stage: &Stage<'_>,
+    output: &dyn OutputSink,
+) -> Result<Vec<Report>, RunError> {
+    let abi = landlock::abi().map_err(|errno| io("landlock_create_ruleset", errno))?;
+    let rules = Rules::deny_all(abi).map_err(|errno| io("landlock_create_ruleset", errno))?;
+    let rule = |fd, is_dir, access| {
+        rules.allow(fd, is_dir, access).map_err(|errno| io("landlock_add_rule", errno))
+    };
+    rule(rootfs.root_fd(), true, Access::Full)?;
+    for bind in &stage.binds {
+        let is_dir = bind.kind != kiln_emulated_core::config::BindKind::File;
+        rule(bind.source.as_fd(), is_dir, bind.access)?;
+    }
+    let loader = probe::loader()?;
+    let configuration = config::write(rootfs, step, stage, abi >= landlock::SCOPING_ABI)?;
+    let state = config::state()?;
+    let (status, status_writer) =
+        pipe_with(PipeFlags::CLOEXEC).map_err(|errno| io("make a pipe", errno))?;
+    let scope = landlock::scope_only(abi).map_err(|errno| io("landlock_create_ruleset", errno))?;
+    let mut descriptors = vec![
+        (rootfs.root_fd(), ROOT_FD),
+        (loader.as_fd(), LOADER_FD),
+        (rootfs.ledger_fd(), LEDGER_FD),
+        (configuration.as_fd(), CONFIG_FD),
+        (state.as_fd(), STATE_FD),
+        (status_writer.as_fd(), STATUS_FD),
+        (rules.fd(), RULES_FD),
+    ];
+    descriptors.extend(stage.binds.iter().map(|bind| (bind.source.as_fd(), bind.fd)));
+    let child = spawn::spawn(&descriptors, scope.as_ref())?;
+    // Else the end of the step's reports would never come.
+    drop(status_writer);
+    spawn::supervise(child, status, step, output)
+}
+
+fn io(what: &str, errno: Errno) -> RunError {
+    RunError::Io { what: what.to_owned(), source: errno.into() }
+}
+
+fn outcome(step: &Step, reports: &[Report]) -> Result<Outcome, RunError> {
+    let program = step.argv.first().map(|name| String::from_utf8_lossy(name).into_owned());
+    let program = program.unwrap_or_default();
+    for report in reports {
+        let cannot = |what: &str, errno: i32, code| {
+            let reason = std::io::Error::from_raw_os_error(errno);
+            Err(RunError::CannotStart {
+                program: program.clone(),
+                reason: format!("{what}{reason}"),
+                code,
+            })
+        };
+        match *report {
+            Report::NoProgram(errno) => {
+                let code = if errno == Errno::NOENT.raw_os_error() { 127 } else { 126 };
+                return cannot("", errno, code);
+            }
+            Report::NoDirectory(errno) => {
+                let cwd = String::from_utf8_lossy(&step.cwd).into_owned();
+                return cannot(&format!("working directory {cwd}: "), errno, 126);
+            }
+            Report::NoFilter(errno) => {
+                return Err(io(
+                    "seccomp(SECCOMP_SET_MODE_FILTER)",
+                    Errno::from_raw_os_error(errno),
+                ));
+            }
+            Report::NoDomain(errno) => {
+                return Err(io("landlock_restrict_self", Errno::from_raw_os_error(errno)));
+            }
+            Report::Ended(_) => {}
+        }
+    }
+    match reports.last() {
+        Some(&Report::Ended(status)) => {
+            Ok(Outcome { status: spawn::exit_status(status), changes: None })
+        }
+        _ => Err(RunError::Limit("the step's end was not reported".to_owned())),
+    }
+}

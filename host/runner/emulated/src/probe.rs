@@ -1,0 +1,119 @@
+//! Whether the runner works here, measured.
+
+use std::os::fd::OwnedFd;
+use std::sync::OnceLock;
+
+use kiln_runner::{RunError, Unavailable};
+use rustix::io::Errno;
+
+use crate::config::sealed;
+use crate::landlock::{self, MINIMUM_ABI, SCOPING_ABI};
+
+/// The loader's program, built with this crate.
+static LOADER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/loader"));
+
+/// One thing that the runner needs, or profits from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What was tried.
+    pub call: String,
+    /// What came of it.
+    pub result: Result<String, Unavailable>,
+}
+
+/// The loader as a sealed memory file.
+pub(crate) fn loader() -> Result<OwnedFd, RunError> {
+    static FILE: OnceLock<Result<OwnedFd, Errno>> = OnceLock::new();
+    let io = |source: std::io::Error| RunError::Io {
+        what: "keep the loader in memory (memfd_create)".to_owned(),
+        source,
+    };
+    match FILE.get_or_init(|| sealed("kiln", LOADER)) {
+        Ok(file) => file.try_clone().map_err(io),
+        Err(errno) => Err(io((*errno).into())),
+    }
+}
+
+fn unavailable(call: &str, errno: Errno, remedy: &str) -> Unavailable {
+    let name = match errno {
+        Errno::PERM => "EPERM".to_owned(),
+        Errno::NOSYS => "ENOSYS".to_owned(),
+        Errno::ACCESS => "EACCES".to_owned(),
+        Errno::OPNOTSUPP => "EOPNOTSUPP".to_owned(),
+        Errno::INVAL => "EINVAL".to_owned(),
+        other => format!("errno {}", other.raw_os_error()),
+    };
+    Unavailable { call: call.to_owned(), errno_name: name, remedy: remedy.to_owned() }
+}
+
+fn check_landlock() -> Result<i32, Unavailable> {
+    let call = "landlock_create_ruleset(LANDLOCK_CREATE_RULESET_VERSION)";
+    let abi = landlock::abi().map_err(|errno| {
+        unavailable(
+            call,
+            errno,
+            "boot a kernel of at least 6.2 with `landlock` in its lsm= list, or let the pod's \
+             seccomp profile be RuntimeDefault",
+        )
+    })?;
+    if abi < MINIMUM_ABI {
+        return Err(Unavailable {
+            call: call.to_owned(),
+            errno_name: format!("ABI {abi}"),
+            remedy: format!("a kernel of at least 6.2 (Landlock ABI {MINIMUM_ABI})"),
+        });
+    }
+    Ok(abi)
+}
+
+fn check_seccomp() -> Result<String, Unavailable> {
+    let call = "seccomp(SECCOMP_GET_ACTION_AVAIL, SECCOMP_RET_TRAP)";
+    landlock::seccomp_trap_available().map(|()| "RET_TRAP".to_owned()).map_err(|errno| {
+        unavailable(call, errno, "a kernel with CONFIG_SECCOMP_FILTER; gVisor has none")
+    })
+}
+
+fn check_openat2() -> Result<String, Unavailable> {
+    use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    openat2(CWD, "/", flags, Mode::empty(), ResolveFlags::IN_ROOT)
+        .map(|_| "RESOLVE_IN_ROOT".to_owned())
+        .map_err(|errno| unavailable("openat2(RESOLVE_IN_ROOT)", errno, "a kernel of at least 5.6"))
+}
+
+fn check_loader() -> Result<String, Unavailable> {
+    loader().map(|_| "sealed".to_owned()).map_err(|error| Unavailable {
+        call: "memfd_create(MFD_ALLOW_SEALING)".to_owned(),
+        errno_name: error.to_string(),
+        remedy: "a kernel with memfd, and vm.memfd_noexec below 2".to_owned(),
+    })
+}
+
+/// The first thing that is missing, if any.
+pub(crate) fn available() -> Result<(), Unavailable> {
+    check_landlock()?;
+    check_seccomp()?;
+    check_openat2()?;
+    check_loader()?;
+    Ok(())
+}
+
+/// Everything, for `kiln doctor`.
+pub(crate) fn checks() -> Vec<Check> {
+    let row = |call: &str, result| Check { call: call.to_owned(), result };
+    let landlock = check_landlock();
+    let mut checks = vec![row(
+        "landlock",
+        landlock.clone().map(|abi| {
+            if abi >= SCOPING_ABI {
+                format!("ABI {abi}: files, truncation, signals and abstract sockets are guarded")
+            } else {
+                format!("ABI {abi}: files are guarded; signals and abstract sockets are not")
+            }
+        }),
+    )];
+    checks.push(row("seccomp", check_seccomp()));
+    checks.push(row("openat2", check_openat2()));
+    checks.push(row("memfd_create", check_loader()));
+    checks
+}
