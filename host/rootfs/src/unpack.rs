@@ -5,27 +5,24 @@
 //! directory is merged into a directory. The modification times of directories survive what is
 //! made in them: a parent's time is read when we enter it and put back when we leave.
 
-use std::collections::HashSet;
-use std::fs::File;
-use std::hash::{BuildHasher, RandomState};
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+mod make;
 
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+
+use kiln_image::layer::Entry;
 use kiln_image::layer::read::LayerReader;
-use kiln_image::layer::{Entry, Kind};
-use kiln_ledger::Owner;
-use rustix::fs::{
-    AtFlags, Mode, OFlags, ResolveFlags, linkat, mkdirat, openat, openat2, symlinkat,
-};
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 
 use crate::attributes::change_times;
 use crate::error::{At, Result, RootfsError, show};
 use crate::list::for_each_name;
-use crate::metadata::{FileType, S_IFDIR, S_IFREG, Timestamp};
+use crate::metadata::Timestamp;
 use crate::path;
-use crate::rootfs::{Rootfs, stat_at, stat_fd};
-use crate::xattr::{CAPABILITY, is_content};
+use crate::rootfs::{Rootfs, stat_fd};
 
 pub use kiln_image::layer::read::Limits;
 
@@ -227,215 +224,8 @@ impl Unpacker<'_> {
         }
         Ok(())
     }
-
-    /// The entry of the root directory itself.
-    fn root(&mut self, entry: &Entry) -> Result<()> {
-        if entry.kind != Kind::Dir {
-            return Err(refused(&entry.path, "only a directory can be the root"));
-        }
-        self.leave_parent()?;
-        let root = self.rootfs.root_fd();
-        self.directory_metadata(root, entry)
-    }
-
-    fn make(
-        &mut self,
-        entry: &Entry,
-        name: &[u8],
-        reader: &mut LayerReader<&mut dyn Read>,
-    ) -> Result<()> {
-        // At most one obstacle: after its removal nothing is in the way.
-        for attempt in 0..2 {
-            match self.try_make(entry, name, reader) {
-                Err(error) if error.errno() == Errno::EXIST && attempt == 0 => {
-                    let parent = self.here()?;
-                    let canonical = path::join(&parent.canonical, name);
-                    self.rootfs
-                        .remove_all_at(parent.fd.as_fd(), name)
-                        .at("replace", &entry.path)?;
-                    self.removed_something(&canonical)?;
-                }
-                result => return result,
-            }
-        }
-        Err(Errno::EXIST).at("unpack", &entry.path)
-    }
-
-    fn try_make(
-        &mut self,
-        entry: &Entry,
-        name: &[u8],
-        reader: &mut LayerReader<&mut dyn Read>,
-    ) -> Result<()> {
-        let rootfs = self.rootfs;
-        let parent = self.parent.as_ref().ok_or(Errno::NOENT).at("unpack", &entry.path)?;
-        let dir = parent.fd.as_fd();
-        let op = "unpack";
-        match &entry.kind {
-            Kind::File { size } => {
-                let flags = OFlags::WRONLY
-                    | OFlags::CREATE
-                    | OFlags::EXCL
-                    | OFlags::NOFOLLOW
-                    | OFlags::CLOEXEC;
-                let mut file = File::from(
-                    openat(dir, name, flags, Mode::RUSR | Mode::WUSR).at(op, &entry.path)?,
-                );
-                write_data(&mut file, *size, reader, &mut self.buffer).at("write", &entry.path)?;
-                self.stats.bytes += size;
-                let mode = S_IFREG | entry.mode;
-                rootfs.settle(file.as_fd(), owner(entry), mode).at("chown", &entry.path)?;
-                self.set_xattrs(file.as_fd(), entry)?;
-                set_mtime(file.as_fd(), entry)
-            }
-            Kind::Dir => {
-                match mkdirat(dir, name, Mode::RWXU) {
-                    Ok(()) => {}
-                    // A directory is merged; anything else is an obstacle.
-                    Err(Errno::EXIST)
-                        if FileType::of_mode(
-                            stat_at(dir, name).at(op, &entry.path)?.stx_mode.into(),
-                        ) == FileType::Dir => {}
-                    Err(errno) => return Err(errno).at(op, &entry.path),
-                }
-                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let made = openat(dir, name, flags, Mode::empty()).at(op, &entry.path)?;
-                self.directory_metadata(made.as_fd(), entry)
-            }
-            Kind::Symlink { target } => {
-                symlinkat(target.as_slice(), dir, name).at(op, &entry.path)?;
-                let made = rootfs.path_at(dir, name).at(op, &entry.path)?;
-                if entry.uid != 0 || entry.gid != 0 {
-                    let (uid, gid) = (Some(entry.uid), Some(entry.gid));
-                    rootfs.change_owner(made.as_fd(), uid, gid).at("chown", &entry.path)?;
-                }
-                self.stats.dropped_xattrs += entry.xattrs.len() as u64;
-                set_mtime(made.as_fd(), entry)
-            }
-            Kind::HardLink { target } => {
-                let (target_dir, target_name) =
-                    rootfs.parent(target).map_err(|errno| missing_target(entry, errno))?;
-                match linkat(&target_dir, target_name, dir, name, AtFlags::empty()) {
-                    Err(Errno::EXIST) => {
-                        let same = |other: BorrowedFd<'_>, name: &[u8]| {
-                            stat_at(other, name).map(|stat| (stat.stx_ino, stat.stx_dev_minor))
-                        };
-                        let there = same(dir, name).at(op, &entry.path)?;
-                        if same(target_dir.as_fd(), target_name) == Ok(there) {
-                            return Ok(());
-                        }
-                        Err(Errno::EXIST).at(op, &entry.path)
-                    }
-                    Err(errno @ (Errno::NOENT | Errno::NOTDIR)) => {
-                        Err(missing_target(entry, errno))
-                    }
-                    Err(Errno::PERM) => Err(refused(&entry.path, "a hard link to a directory")),
-                    other => other.at(op, &entry.path),
-                }
-            }
-            Kind::Char { major, minor } => self.node(entry, name, FileType::Char, (*major, *minor)),
-            Kind::Block { major, minor } => {
-                self.node(entry, name, FileType::Block, (*major, *minor))
-            }
-            Kind::Fifo => self.node(entry, name, FileType::Fifo, (0, 0)),
-        }
-    }
-
-    fn node(&mut self, entry: &Entry, name: &[u8], kind: FileType, rdev: (u32, u32)) -> Result<()> {
-        let rootfs = self.rootfs;
-        let dir = self.here()?.fd.as_fd();
-        rootfs.mknod_at(dir, name, kind, entry.mode, rdev).at("mknod", &entry.path)?;
-        let made = rootfs.path_at(dir, name).at("mknod", &entry.path)?;
-        let (uid, gid) = (Some(entry.uid), Some(entry.gid));
-        rootfs.change_owner(made.as_fd(), uid, gid).at("chown", &entry.path)?;
-        rootfs.change_mode(made.as_fd(), entry.mode).at("chmod", &entry.path)?;
-        self.stats.dropped_xattrs += entry.xattrs.len() as u64;
-        set_mtime(made.as_fd(), entry)
-    }
-
-    fn directory_metadata(&mut self, fd: BorrowedFd<'_>, entry: &Entry) -> Result<()> {
-        let mode = S_IFDIR | entry.mode;
-        self.rootfs.settle(fd, owner(entry), mode).at("chown", &entry.path)?;
-        // A merged directory is described by the newest layer alone.
-        for name in self.rootfs.xattr_names(fd).at("listxattr", &entry.path)? {
-            if is_content(&name) && !entry.xattrs.contains_key(&name) {
-                self.rootfs.drop_xattr(fd, &name).at("removexattr", &entry.path)?;
-            }
-        }
-        self.set_xattrs(fd, entry)?;
-        set_mtime(fd, entry)
-    }
-
-    /// Attributes that cannot be held are dropped, as other builders do: labels of security
-    /// modules, ACLs and the like are the host's business.
-    fn set_xattrs(&mut self, fd: BorrowedFd<'_>, entry: &Entry) -> Result<()> {
-        for (name, value) in &entry.xattrs {
-            if !is_content(name) {
-                self.stats.dropped_xattrs += 1;
-                continue;
-            }
-            match self.rootfs.change_xattr(fd, name, value) {
-                Ok(()) => {}
-                Err(Errno::INVAL) if name == CAPABILITY => {
-                    return Err(refused(&entry.path, "its file capability is malformed"));
-                }
-                Err(Errno::PERM | Errno::OPNOTSUPP) => self.stats.dropped_xattrs += 1,
-                Err(errno) => return Err(errno).at("setxattr", &entry.path),
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Writes a file's content; holes stay holes.
-fn write_data(
-    file: &mut File,
-    size: u64,
-    reader: &mut LayerReader<&mut dyn Read>,
-    buffer: &mut [u8],
-) -> std::io::Result<()> {
-    let mut data = reader.data();
-    let mut position = 0;
-    let mut holes = false;
-    while position < size {
-        let hole = data.skip_hole();
-        if hole > 0 {
-            position += hole;
-            holes = true;
-            file.seek(SeekFrom::Start(position))?;
-            continue;
-        }
-        let count = data.read(buffer)?;
-        if count == 0 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
-        }
-        file.write_all(&buffer[..count])?;
-        position += count as u64;
-    }
-    if holes {
-        file.set_len(size)?;
-    }
-    Ok(())
-}
-
-fn owner(entry: &Entry) -> Owner {
-    Owner { uid: entry.uid, gid: entry.gid }
-}
-
-fn set_mtime(fd: BorrowedFd<'_>, entry: &Entry) -> Result<()> {
-    let mtime = Timestamp { secs: entry.mtime.secs, nanos: entry.mtime.nanos };
-    change_times(fd, None, Some(mtime)).at("utimensat", &entry.path)
 }
 
 fn refused(path: &[u8], why: &'static str) -> RootfsError {
     RootfsError::Refused { path: show(path), why }
-}
-
-fn missing_target(entry: &Entry, errno: Errno) -> RootfsError {
-    match errno {
-        Errno::NOENT | Errno::NOTDIR | Errno::INVAL => {
-            refused(&entry.path, "a hard link to a file that does not exist")
-        }
-        errno => RootfsError::Sys { op: "link", path: show(&entry.path), errno },
-    }
 }

@@ -153,7 +153,7 @@ fn what_is_refused() {
     let temp = tempfile::tempdir().unwrap();
     let (source, rootfs) = trees(temp.path());
     unpack(&rootfs, &[dir("dir"), dir("dir/one"), symlink("dir/sub", "/app")]).unwrap();
-    let mut refused = |from: &str, dest: &str, text: &str| {
+    let refused = |from: &str, dest: &str, text: &str| {
         let options = CopyOptions::default();
         let error = copy(
             &source,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Read;
+use std::path::Path;
 
 use kiln_image::layer::read::LayerReader;
 use kiln_image::layer::write::LayerWriter;
@@ -10,6 +11,7 @@ use kiln_image::layer::{Entry, Kind, Mtime};
 use kiln_rootfs::changes::{ChangeSet, WriteOptions, write_layer};
 use kiln_rootfs::unpack::{Limits, Stats, unpack_layer};
 use kiln_rootfs::{FileType, Result, Rootfs};
+use rustix::fs::OFlags;
 
 /// An entry of a test's layer; files have their own path as content.
 pub(crate) fn entry(path: &str, kind: Kind, mode: u32, uid: u32, gid: u32) -> Entry {
@@ -115,4 +117,52 @@ pub(crate) fn view(rootfs: &Rootfs) -> BTreeMap<String, String> {
 /// The paths of a tree.
 pub(crate) fn names(rootfs: &Rootfs) -> Vec<String> {
     view(rootfs).into_keys().filter(|path| !path.is_empty()).collect()
+}
+
+pub(crate) fn rootfs(dir: &Path, name: &str) -> Rootfs {
+    Rootfs::create(&dir.join(name)).unwrap()
+}
+
+/// Everything a layer can hold, sorted and with all parents: what comes out must be what went in,
+/// byte for byte, whoever holds the owners.
+pub(crate) fn everything() -> Vec<Entry> {
+    let mut capable = entry("bin/ping", Kind::File { size: 8 }, 0o755, 0, 0);
+    let capability = vec![1, 0, 0, 2, 0, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    capable.xattrs.insert(b"security.capability".to_vec(), capability);
+    capable.xattrs.insert(b"user.note".to_vec(), b"\0\xff".to_vec());
+    let mut noted = entry("home", Kind::Dir, 0o2775, 1000, 1001);
+    noted.xattrs.insert(b"user.note".to_vec(), b"dir".to_vec());
+    let mut precise = file("home/precise");
+    precise.mtime = Mtime { secs: 1_234_567_890, nanos: 123_456_789 };
+    let mut odd = file("odd");
+    odd.path = b"home/\xff\xfe name".to_vec();
+    odd.kind = Kind::File { size: 5 };
+    let long = format!("home/{}", "long".repeat(60));
+    vec![
+        dir("bin"),
+        capable,
+        entry("bin/su", Kind::File { size: 6 }, 0o4755, 0, 0),
+        entry("bin/wall", Kind::File { size: 8 }, 0o2755, 0, 5),
+        dir("dev"),
+        entry("dev/null", Kind::Char { major: 1, minor: 3 }, 0o666, 0, 0),
+        entry("dev/pipe", Kind::Fifo, 0o620, 7, 8),
+        entry("dev/sda", Kind::Block { major: 8, minor: 0 }, 0o660, 0, 6),
+        noted,
+        entry("home/file", Kind::File { size: 9 }, 0, 1000, 1000),
+        Entry { mode: 0, uid: 1000, gid: 1000, ..hard_link("home/link", "home/file") },
+        file(&long),
+        precise,
+        entry("home/root", Kind::Symlink { target: b"/../..".to_vec() }, 0o777, 1000, 0),
+        odd,
+        entry("locked", Kind::Dir, 0, 0, 0),
+        entry("locked/in", Kind::Dir, 0o500, 65534, 65534),
+        entry("locked/in/file", Kind::File { size: 14 }, 0o200, u32::MAX - 1, 0),
+        entry("tmp", Kind::Dir, 0o1777, 0, 0),
+    ]
+}
+
+pub(crate) fn touch(rootfs: &Rootfs, path: &[u8], content: &[u8]) {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
+    let fd = rootfs.open(path, flags, 0o644).unwrap();
+    rustix::io::write(&fd, content).unwrap();
 }

@@ -2,6 +2,7 @@
 
 mod copying;
 mod image;
+mod index;
 mod layers;
 mod modes;
 mod operations;
