@@ -18,7 +18,7 @@ const READ_AHEAD: usize = 2;
 pub type Progress = Arc<dyn Fn(u64) + Send + Sync>;
 
 /// What a request carries.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) enum Payload {
     Empty,
     Bytes(Vec<u8>),
@@ -44,6 +44,13 @@ impl Payload {
     }
 }
 
+/// Bytes may hold a refresh token.
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.len())
+    }
+}
+
 /// A range of a blob's file, read while it is sent.
 #[derive(Clone)]
 pub(crate) struct BlobPart {
@@ -53,12 +60,6 @@ pub(crate) struct BlobPart {
     /// Bytes handed to the connection, counted from the range's start.
     pub(crate) sent: Arc<AtomicU64>,
     pub(crate) progress: Option<Progress>,
-}
-
-impl fmt::Debug for BlobPart {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "BlobPart({}+{})", self.offset, self.length)
-    }
 }
 
 impl BlobPart {

@@ -7,7 +7,8 @@ use crate::text;
 
 /// The innermost cause of a client error, and the remedy if it is a usual one.
 pub(crate) fn explain(error: &reqwest::Error) -> (String, &'static str) {
-    let mut cause = error.to_string();
+    // Not the error's own text, which shows the whole URL.
+    let mut cause = "the request failed".to_owned();
     let mut next = error.source();
     while let Some(inner) = next {
         if let Some(io) = inner.downcast_ref::<io::Error>() {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use reqwest::{Certificate, Client, ClientBuilder, Identity, NoProxy, Proxy, Url, redirect, retry};
 
@@ -11,6 +12,8 @@ use crate::endpoint;
 use crate::error::{Error, Result};
 use crate::text;
 
+/// Shorter than the patience of usual load balancers, whose silence would look like a slow registry.
+const POOL_IDLE: Duration = Duration::from_secs(30);
 /// Largest PEM file: a path to something endless must not fill the memory.
 const MAX_PEM: u64 = 16 << 20;
 /// Hosts that no proxy can reach for us, as Go's tools have it.
@@ -89,6 +92,10 @@ fn base(config: &Config) -> Result<ClientBuilder> {
         .retry(retry::never())
         .referer(false)
         .connect_timeout(config.timeouts.connect)
+        // HTTP/2's windows hold a blob to a few MiB a round trip, shared by all transfers: at 40 ms
+        // a push took eight times as long. And one dead connection would stall them all.
+        .http1_only()
+        .pool_idle_timeout(POOL_IDLE)
         // A blob's digest is that of the bytes as stored.
         .no_gzip()
         .no_brotli()

@@ -35,7 +35,7 @@ pub(crate) struct Wire {
 }
 
 /// A request that can be sent more than once.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Outgoing {
     pub(crate) method: Method,
     pub(crate) url: Url,

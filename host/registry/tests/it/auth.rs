@@ -181,6 +181,29 @@ fn pushes_and_mounts_ask_for_what_they_need() {
 }
 
 #[test]
+fn a_token_that_ends_during_an_upload_is_replaced() {
+    let server = Server::start();
+    server.state().auth = bearer(None);
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let content = noise(350_001);
+    store.put(&content).unwrap();
+    let blob = layer(&content);
+    let challenge = format!("Bearer realm=\"http://{}/token\",service=\"test\"", server.host);
+    for method in ["PATCH", "PUT"] {
+        let refusal = Reply::error(401, "UNAUTHORIZED").header("WWW-Authenticate", &challenge);
+        server.fault(method, "/uploads/", Fault::Reply(refusal));
+    }
+    let mut config = config();
+    (config.chunk_size, config.whole_limit) = (100_000, 100_000);
+    let reference = reference(&server.host, "a");
+    client(config).push_blob(&reference, &blob, &store, &[], None).unwrap();
+    assert_eq!((server.count("GET", "/token"), server.count("POST", "/uploads/")), (3, 1));
+    let key = ("a".to_owned(), blob.digest.to_string());
+    assert!(server.state().blobs.get(&key) == Some(&content));
+}
+
+#[test]
 fn unusable_challenges() {
     let cases = [
         ("Negotiate", "only authentication by negotiate, which kiln does not support"),
