@@ -206,8 +206,12 @@ impl fmt::Display for Platform {
     /// `os(version+feature)/arch/variant`; what `TARGETPLATFORM` holds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut os = self.os.clone();
+        let mut features: Vec<&String> = self.os_features.iter().collect();
+        features.retain(|feature| !feature.is_empty());
+        features.sort();
+        features.dedup();
         let options: Vec<String> = std::iter::once(&self.os_version)
-            .chain(self.os_features.iter().filter(|feature| !feature.is_empty()))
+            .chain(features)
             .map(|option| encode(option))
             .collect();
         if !os.is_empty() && options.iter().any(|option| !option.is_empty()) {

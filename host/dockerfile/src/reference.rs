@@ -15,7 +15,7 @@ static REFERENCE: LazyLock<Regex> = LazyLock::new(|| {
     let part = "[a-z0-9]+(?:(?:[._]|__|[-]+)[a-z0-9]+)*";
     let tag = "[0-9A-Za-z_][0-9A-Za-z_.-]{0,127}";
     let digest = "sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128}";
-    let expression = format!("^{domain}/({part}(?:/{part})*)(?::{tag})?(?:@(?:{digest}))?$");
+    let expression = format!("^(?:{domain}/)?({part}(?:/{part})*)(?::{tag})?(?:@(?:{digest}))?$");
     Regex::new(&expression).expect("the expression is constant and tested")
 });
 
@@ -56,7 +56,7 @@ mod tests {
             "a.b/c",
             &digest,
             "UPPER/foo",
-            "a__b/c--d",
+            "a__b.c/c--d",
             "scratch",
         ];
         for text in good {

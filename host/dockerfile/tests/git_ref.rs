@@ -104,6 +104,10 @@ fn web_files_are_no_repositories() {
         ("http://a/%zz", true),
         ("ftp://a/b", false),
         ("file", false),
+        ("https://a:x/b.git", true),
+        ("https://a:80/b.git", false),
+        ("https://[::1]:80/b.git", false),
+        ("https://a%20b/c.git", true),
     ];
     for (source, expected) in table {
         assert_eq!(is_http(source), expected, "{source}");

@@ -2,6 +2,8 @@
 
 mod url;
 
+use std::collections::BTreeSet;
+
 use crate::quote::{parse_bool, quote};
 use url::Remote;
 
@@ -105,10 +107,11 @@ impl GitRef {
 
     fn query(&mut self, pairs: &[(String, String)]) -> Result<(), GitRefError> {
         let (mut tag, mut branch) = (None, None);
-        for (index, (key, value)) in pairs.iter().enumerate() {
-            if pairs[..index].iter().any(|(earlier, _)| earlier == key) {
-                return Err(GitRefError::ManyValues(key.clone()));
-            }
+        let mut seen = BTreeSet::new();
+        if let Some((key, _)) = pairs.iter().find(|(key, _)| !seen.insert(key)) {
+            return Err(GitRefError::ManyValues(key.clone()));
+        }
+        for (key, value) in pairs {
             let is_flag = matches!(key.as_str(), "submodules" | "keep-git-dir" | "fetch-by-commit");
             if value.is_empty() && !is_flag {
                 return Err(GitRefError::NoValue(key.clone()));

@@ -48,7 +48,7 @@ fn with_scheme(scheme: &str, rest: &str) -> Option<Remote> {
     let (text, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, path) = text.split_at(text.find('/').unwrap_or(text.len()));
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    if host.contains([' ', '<', '>', '"', '\\', '^', '`', '{', '|', '}']) {
+    if !is_host(host) {
         return None;
     }
     Some(Remote {
@@ -86,6 +86,17 @@ fn scp_like(source: &str) -> Option<Remote> {
         text: format!("{user}@{host}:{path}"),
         is_like_local: false,
     })
+}
+
+/// A name or address and, after a colon, a port.
+fn is_host(host: &str) -> bool {
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => (name, port),
+        _ => (host, ""),
+    };
+    let is_open = name.starts_with('[') != name.ends_with(']');
+    let is_odd = |c: char| c.is_whitespace() || "<>\"\\^`{|}%".contains(c);
+    !is_open && !name.contains(is_odd) && port.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn is_word(scheme: &str) -> bool {

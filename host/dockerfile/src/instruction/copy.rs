@@ -1,7 +1,6 @@
 //! `COPY` and `ADD`.
 
 use super::flags::{Flags, Takes};
-use super::heredocs;
 use crate::diagnostic::Cause;
 use crate::parse::{Heredoc, HeredocWord, Node};
 
@@ -135,12 +134,11 @@ fn paths(node: &Node, instruction: &str) -> Result<Paths, Cause> {
         return Err(Cause::new(format!("{instruction} cannot accept a heredoc as a destination"))
             .focus(dest));
     }
-    let heredocs = heredocs(node);
     let mut paths = Paths { dest: dest.clone(), ..Paths::default() };
     for source in sources {
         match HeredocWord::parse(source) {
             Some(word) => paths.files.push(InlineFile {
-                content: content(&heredocs, &word),
+                content: content(&node.heredocs, &word),
                 name: word.name,
                 expand: word.expand,
             }),

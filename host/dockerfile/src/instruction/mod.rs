@@ -21,7 +21,7 @@ pub use run::{Device, Network, Run, Script, Security};
 pub use stage::{Dockerfile, MAX_STAGES, Stage, parse_dockerfile, parse_trigger, stages};
 
 use crate::diagnostic::Cause;
-use crate::parse::{Heredoc, Node};
+use crate::parse::Node;
 use crate::{Diagnostic, LineRange, Span};
 
 /// The names of all instructions.
@@ -201,8 +201,4 @@ fn command_line(node: &Node) -> CommandLine {
         true => CommandLine::Exec(node.args.values.clone()),
         false => CommandLine::Shell(node.args.values.join(" ")),
     }
-}
-
-fn heredocs(node: &Node) -> Vec<Heredoc> {
-    node.heredocs.clone()
 }

@@ -2,7 +2,7 @@
 
 use super::flags::{Flags, Takes};
 use super::mount::{self, Mount};
-use super::{CommandLine, command_line, csv, heredocs};
+use super::{CommandLine, command_line, csv};
 use crate::diagnostic::Cause;
 use crate::parse::{Heredoc, HeredocWord, Node};
 use crate::quote::{parse_bool, quote};
@@ -135,7 +135,7 @@ pub(super) fn read(node: &Node) -> Result<Run, Cause> {
         mount_specs.iter().map(|spec| mount::source_stage(spec)).collect::<Result<_, _>>()?;
     Ok(Run {
         command: command_line(node),
-        heredocs: heredocs(node),
+        heredocs: node.heredocs.clone(),
         mount_specs,
         mount_sources,
         mounts: None,
