@@ -137,11 +137,19 @@ impl Rules {
 }
 
 /// Rules that only scope signals and abstract sockets: the supervisor's own domain.
+///
+/// A domain forbids renames and links between directories unless it says otherwise, even one that
+/// is about no files at all; so this one says otherwise, for the whole tree.
 pub(crate) fn scope_only(abi: i32) -> Result<Option<OwnedFd>, Errno> {
+    use rustix::fs::{CWD, Mode, OFlags, openat};
     if abi < SCOPING_ABI {
         return Ok(None);
     }
-    create(&Attributes { files: 0, network: 0, scoped: SCOPES }, abi).map(Some)
+    let fd = create(&Attributes { files: REFER, network: 0, scoped: SCOPES }, abi)?;
+    let rules = Rules { fd, handled: REFER };
+    let root = openat(CWD, "/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    rules.allow(root.as_fd(), true, Access::Full)?;
+    Ok(Some(rules.fd))
 }
 
 fn create(attributes: &Attributes, abi: i32) -> Result<OwnedFd, Errno> {
