@@ -5,15 +5,15 @@
 //! root of a user namespace with a range of ids, which [`reexec_in_user_namespace`] enters when the
 //! command line starts. Inside there is no difference: files really belong to whom the image says.
 //!
-//! How a step runs: kiln prepares everything ([`plan`]), clones init into the new namespaces
-//! ([`init`]), which builds the step's view of the file system ([`view`]), starts the program and
-//! reaps; kiln passes output on and watches the clock ([`supervise`]).
+//! How a step runs: kiln prepares everything (`plan`), clones init into the new namespaces
+//! (`init`), which builds the step's view of the file system (`view`), starts the program and
+//! reaps; kiln passes output on and watches the clock (`supervise`).
 //!
 //! # What bounds a step
 //! - The root is the stage's directory (`pivot_root`, the old root detached), `nodev`.
 //! - The capabilities are Docker's default fourteen; without root, none. The bounding set is cut, so
 //!   no program inside can have more.
-//! - A seccomp deny list holds for everything inside ([`deny`]).
+//! - A seccomp deny list holds for everything inside (`deny`).
 //! - `/proc` and `/sys` are masked as OCI runtimes do it.
 //! - Init cannot be traced or looked into, and shows nothing of kiln's command line.
 //!

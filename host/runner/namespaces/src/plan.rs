@@ -110,7 +110,7 @@ impl Plan {
         let mounts =
             step.mounts.iter().map(|mount| targets.mount(mount)).collect::<Result<_, _>>()?;
         let tree = detached(root).map_err(|errno| failed("open_tree of the rootfs", errno))?;
-        let shm_size = step.limits.shm_size.unwrap_or(DEFAULT_SHM_SIZE);
+        let shm_size = step.limits.shm_size.and_then(bounded).unwrap_or(DEFAULT_SHM_SIZE);
         let view = View {
             root: Some(tree),
             etc_files,
@@ -242,7 +242,9 @@ impl Targets<'_> {
             flags |= MountAttrFlags::MOUNT_ATTR_RDONLY;
         }
         let (source, directory) = match &mount.source {
-            MountSource::Tmpfs { size } => (PlannedSource::Tmpfs(size.map(decimal)), true),
+            MountSource::Tmpfs { size } => {
+                (PlannedSource::Tmpfs(size.and_then(bounded).map(decimal)), true)
+            }
             MountSource::Host(fd) => {
                 let mode = fstat(fd).map_err(failed)?.st_mode;
                 let tree = detached(fd.as_fd()).map_err(failed)?;
@@ -306,6 +308,11 @@ fn joined(names: &[Vec<u8>]) -> Result<CString, RunError> {
 
 fn c_string(bytes: &[u8]) -> Result<CString, RunError> {
     CString::new(bytes).map_err(|_| invalid(format!("a NUL byte in `{}`", bytes.escape_ascii())))
+}
+
+/// A size of zero is no bound at all to tmpfs; to Docker it is none that was given.
+fn bounded(size: u64) -> Option<u64> {
+    (size > 0).then_some(size)
 }
 
 fn decimal(number: u64) -> CString {

@@ -72,7 +72,11 @@ pub(crate) fn run(
         Ends { go: go_reader, report: report_writer, stdout: stdout_writer, stderr: stderr_writer };
     let blocked = Blocked::all();
     let init = match clone(namespaces)? {
-        Side::Child => init::run(plan, &ends, purpose),
+        Side::Child => {
+            // Its copy: the pipe must end with kiln.
+            drop(go);
+            init::run(plan, &ends, purpose)
+        }
         Side::Parent { pidfd, .. } => Init(pidfd),
     };
     drop(blocked);

@@ -125,6 +125,8 @@ fn devices() {
     let mut step = sh("stat -f -c '%b %S' /dev/shm");
     step.limits.shm_size = Some(1 << 20);
     assert_eq!(fixture.run(&step).stdout, "256 4096\n");
+    step.limits.shm_size = Some(0);
+    assert_eq!(fixture.run(&step).stdout, "16384 4096\n", "never without a bound");
 }
 
 #[test]
