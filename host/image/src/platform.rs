@@ -262,7 +262,7 @@ impl FromStr for Platform {
         // As containerd prints them: a bare arm stays bare, a written variant stays written.
         (platform.architecture, platform.variant) =
             match (architecture.as_str(), variant.as_str(), parts.len()) {
-                ("arm", "v7", 0 | 1) if !text.ends_with("armhf") => (architecture, String::new()),
+                ("arm", "v7", 0 | 1) => (architecture, String::new()),
                 ("arm64", "", 2) => (architecture, "v8".to_owned()),
                 _ => (architecture, variant),
             };

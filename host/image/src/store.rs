@@ -300,7 +300,8 @@ impl Store {
         let Ok(entries) = fs::read_dir(self.ingest_dir()) else { return };
         for entry in entries.flatten() {
             let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-            if !is_file {
+            // A layout of another program may keep something of its own there.
+            if !is_file || !is_random_name(entry.file_name().as_encoded_bytes()) {
                 continue;
             }
             let Ok(file) = OpenOptions::new()
@@ -324,6 +325,10 @@ fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Stor
 
 fn flag_bits(flags: OFlags) -> i32 {
     i32::try_from(flags.bits()).expect("open flags are small positive numbers")
+}
+
+fn is_random_name(name: &[u8]) -> bool {
+    name.len() == 32 && name.iter().all(u8::is_ascii_hexdigit)
 }
 
 /// 128 random bits in hexadecimal: two processes in different pods share no process ids.

@@ -16,7 +16,7 @@ fn parses_as_containerd_does() {
         ("linux/aarch64", "linux/arm64"),
         ("linux/arm64/v8", "linux/arm64/v8"),
         ("linux/arm", "linux/arm"),
-        ("linux/armhf", "linux/arm/v7"),
+        ("linux/armhf", "linux/arm"),
         ("linux/armel", "linux/arm/v6"),
         ("linux/arm/7", "linux/arm/v7"),
         ("linux/i386", "linux/386"),

@@ -122,10 +122,12 @@ fn only_dead_writers_are_swept() {
     let (_dir, store) = store();
     let mut alive = store.writer().unwrap();
     alive.write_all(b"alive").unwrap();
-    let dead = store.ingest_dir().join("dead");
+    let dead = store.ingest_dir().join(random_name().unwrap());
     fs::write(&dead, b"half").unwrap();
+    let foreign = store.ingest_dir().join("of-another-program");
+    fs::write(&foreign, b"x").unwrap();
     let again = Store::open(store.dir()).unwrap();
-    assert!(!dead.exists());
+    assert!(!dead.exists() && foreign.exists());
     assert!(alive.path.exists());
     let (digest, _) = alive.commit(None).unwrap();
     assert_eq!(again.get(&digest, 9).unwrap(), b"alive");
