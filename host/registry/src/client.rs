@@ -160,21 +160,22 @@ fn tls(
     Ok(builder)
 }
 
-/// The certificates of `SSL_CERT_FILE` and `SSL_CERT_DIR`, which replace the system's.
+/// The certificates of `SSL_CERT_FILE` and `SSL_CERT_DIR`, which replace the system's. None: neither
+/// names any. Directories that do not exist are passed over, as OpenSSL and Go do.
 fn system_override(config: &Config) -> Result<Option<Vec<Certificate>>> {
-    let (file, directories) = (config.env("SSL_CERT_FILE"), config.env("SSL_CERT_DIR"));
-    if file.is_none() && directories.is_none() {
-        return Ok(None);
-    }
     let mut found = Vec::new();
-    if let Some(file) = file {
+    if let Some(file) = config.env("SSL_CERT_FILE") {
         found.extend(certificates(Path::new(file))?);
     }
-    for directory in directories.into_iter().flat_map(|list| list.split(':')) {
+    for directory in config.env("SSL_CERT_DIR").into_iter().flat_map(|list| list.split(':')) {
         let problem = |error: std::io::Error| {
             Error::config(format_args!("SSL_CERT_DIR {directory}"), error.to_string())
         };
-        for entry in std::fs::read_dir(directory).map_err(problem)? {
+        let entries = match std::fs::read_dir(directory) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            entries => entries.map_err(problem)?,
+        };
+        for entry in entries {
             let path = entry.map_err(problem)?.path();
             // Such directories also hold links by hash and files of other kinds.
             if path.is_file()
@@ -184,7 +185,7 @@ fn system_override(config: &Config) -> Result<Option<Vec<Certificate>>> {
             }
         }
     }
-    Ok(Some(found))
+    Ok(Some(found).filter(|found| !found.is_empty()))
 }
 
 fn certificates(path: &Path) -> Result<Vec<Certificate>> {

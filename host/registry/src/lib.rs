@@ -13,6 +13,20 @@
 //!   proxies), `body`, `retry`, `cause` (of failures).
 //!
 //! The environment and the standard streams are the caller's: see [`Config`].
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use kiln_image::store::Store;
+//! use kiln_registry::{Config, Registry};
+//!
+//! let registry = Registry::new(Config { env: std::env::vars().collect(), ..Config::default() })?;
+//! let debian = "debian:12".parse()?;
+//! let (descriptor, bytes) = registry.resolve(&debian)?;
+//! let (digest, _) = Store::open("/var/tmp/kiln".as_ref())?.put(&bytes)?;
+//! assert_eq!(digest, descriptor.digest);
+//! # Ok(())
+//! # }
+//! ```
 
 mod access;
 mod auth;

@@ -261,7 +261,12 @@ impl Wire {
         let reported = self.reported(response).await;
         let method = method.to_string();
         let error = StatusError { method, url, status, reported, attempts: 1 };
-        let retries = if retry::is_transient(status) { u32::MAX } else { 0 };
+        let retries = match (retry::is_transient(status), asked) {
+            (false, _) => 0,
+            // We will be back too early, so once is enough.
+            (true, Some(asked)) if asked > self.config.retry.longest_wait => 1,
+            (true, _) => u32::MAX,
+        };
         Err(Failure { error: Box::new(error).into(), retries, asked })
     }
 

@@ -219,6 +219,12 @@ fn the_wait_that_the_server_asks_for_is_kept_within_bounds() {
         let took = start.elapsed().as_secs();
         assert!((at_least..60).contains(&took), "asked for {asked} s, waited {took} s");
     }
+    for _ in 0..2 {
+        server.fault("GET", "/manifests/", slow(3600));
+    }
+    let error = client(config()).resolve(&reference).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RateLimited);
+    assert!(error.to_string().contains("(tried 2 times)"), "{error}");
 }
 
 #[test]

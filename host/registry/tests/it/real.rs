@@ -237,6 +237,14 @@ fn with_a_certificate_of_its_own_authority() {
 
     let mut by_variable = with(https);
     by_variable.env.insert("SSL_CERT_FILE".into(), ca.display().to_string());
+    client(by_variable.clone()).resolve(&image).unwrap();
+    by_variable.env.remove("SSL_CERT_FILE");
+    let authorities = real.dir.path().join("authorities");
+    std::fs::create_dir(&authorities).unwrap();
+    std::fs::copy(&ca, authorities.join("ca.pem")).unwrap();
+    std::fs::write(authorities.join("README"), "not a certificate").unwrap();
+    let directories = format!("/nonexistent:{}", authorities.display());
+    by_variable.env.insert("SSL_CERT_DIR".into(), directories);
     client(by_variable).resolve(&image).unwrap();
     let careless = RegistryOptions { skip_tls_verify: true, ..RegistryOptions::default() };
     client(with(careless)).resolve(&image).unwrap();
