@@ -1,7 +1,11 @@
 //! Runs a test's body as we are and, when we are root, again with less privilege.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+/// A program that is being copied cannot be run, and a child forked meanwhile holds it open.
+static COPYING: Mutex<()> = Mutex::new(());
 
 /// What the second and later runs lack: everything, and what a user namespace lacks.
 const LESS: [&[&str]; 2] = [
@@ -30,6 +34,7 @@ fn again(name: &str, arguments: &[&str]) {
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
     std::fs::set_permissions(dir.path(), open).unwrap();
     let program = dir.path().join("test");
+    let alone = COPYING.lock().unwrap_or_else(PoisonError::into_inner);
     std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     let mut command = Command::new("setpriv");
     command
@@ -37,8 +42,12 @@ fn again(name: &str, arguments: &[&str]) {
         .arg(&program)
         .args(["--exact", name, "--nocapture"])
         .env("TMPDIR", dir.path())
-        .current_dir(dir.path());
-    match command.output() {
+        .current_dir(dir.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let child = command.spawn();
+    drop(alone);
+    match child.and_then(std::process::Child::wait_with_output) {
         Ok(output) => assert!(
             output.status.success() && output.stdout.windows(8).any(|text| text == b"1 passed"),
             "{name} failed under setpriv {arguments:?}:\n{}\n{}",
