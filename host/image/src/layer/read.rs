@@ -127,8 +127,8 @@ impl<R: Read> LayerReader<R> {
         if self.ended {
             return Ok(None);
         }
-        let rest = self.stored.saturating_add(self.padding);
-        self.stream.skip(rest)?;
+        self.stream.skip(self.stored)?;
+        self.stream.skip_padding(self.padding)?;
         (self.stored, self.padding, self.sparse) = (0, 0, None);
 
         let mut head = Special::default();
@@ -152,7 +152,10 @@ impl<R: Read> LayerReader<R> {
                 .and_then(|size| u64::try_from(size).ok())
                 .ok_or_else(|| malformed("size that is no number"))?;
             match block[format::TYPE] {
-                b'g' => self.stream.skip(size.saturating_add(format::padding(size)))?,
+                b'g' => {
+                    self.stream.skip(size)?;
+                    self.stream.skip_padding(format::padding(size))?;
+                }
                 b'x' => {
                     let body = self.stream.special(size)?;
                     head.pax = Some(pax::parse(&body).map_err(malformed)?);

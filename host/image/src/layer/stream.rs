@@ -81,8 +81,19 @@ impl<R: Read> Stream<R> {
         if count as u64 != size {
             return Err(self.ended(ENDS_IN_HEADER));
         }
-        self.skip(format::padding(size))?;
+        self.skip_padding(format::padding(size))?;
         Ok(body)
+    }
+
+    /// The stream may end here: `umoci insert` leaves out the last fill and the end of the archive,
+    /// and Go reads such layers.
+    pub(crate) fn skip_padding(&mut self, count: u64) -> Result<(), ReadError> {
+        match self.skip(count) {
+            Err(ReadError::Io { source, .. }) if source.kind() == io::ErrorKind::UnexpectedEof => {
+                Ok(())
+            }
+            result => result,
+        }
     }
 
     pub(crate) fn skip(&mut self, count: u64) -> Result<(), ReadError> {

@@ -6,6 +6,8 @@ use std::path::Path;
 use kiln_image::config::ImageConfig;
 use serde_json::Value;
 
+use crate::skipped;
+
 /// What a golden file holds: one image, or several with their platforms.
 fn configs(golden: Value) -> Vec<Value> {
     match golden {
@@ -26,7 +28,7 @@ fn text(value: &Value) -> String {
 fn recorded_from_buildkit() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/cases/buildkit/integration");
     let Ok(tests) = fs::read_dir(root) else {
-        println!("skipped: {root} is not there");
+        skipped(&format!("{root} is not there"));
         return;
     };
     let mut seen = 0;

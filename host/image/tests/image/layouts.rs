@@ -5,8 +5,10 @@ use std::io;
 use std::path::Path;
 
 use kiln_image::config::{History, ImageConfig};
+use kiln_image::digest::DigestReader;
 use kiln_image::layer::build::{Layer, LayerBuilder};
-use kiln_image::layer::compress::Compression;
+use kiln_image::layer::compress::{Compression, decompress};
+use kiln_image::layer::read::LayerReader;
 use kiln_image::layer::{Entry, Kind};
 use kiln_image::layout::{
     ImageSource, LayoutError, docker_archive, oci_archive, reachable, write_docker_archive,
@@ -18,7 +20,7 @@ use kiln_image::platform::Platform;
 use kiln_image::reference::Reference;
 use kiln_image::store::Store;
 
-use crate::{installed, run};
+use crate::{installed, run, skipped};
 
 fn layer(store: &Store, name: &str, compression: Compression) -> Layer {
     let mut builder = LayerBuilder::new(store, compression, 2).unwrap();
@@ -301,5 +303,34 @@ fn skopeo_and_umoci_read_ours() {
         run("umoci", &["tag", "--image", &image, "v2"]);
         let again = ImageSource::open(Path::new(&path("layout")), Some("v2")).unwrap();
         assert_eq!(again.root().digest, root.digest);
+    }
+}
+
+/// Layers of umoci have neither the fill after the last file nor the end of the archive.
+#[test]
+fn a_layout_that_umoci_made() {
+    let dir = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../../shared/cases/buildkit/integration/base-image-oci-layout"
+    );
+    if !Path::new(dir).is_dir() {
+        skipped(&format!("{dir} is not there"));
+        return;
+    }
+    let (_dir, store) = store();
+    let source = ImageSource::open(Path::new(dir), None).unwrap();
+    assert!(ImageSource::open(Path::new(dir), Some("b")).is_ok());
+    let (descriptor, manifest) = source.manifest(&amd64()).unwrap();
+    let (_, config) = source.config(&manifest).unwrap();
+    source.import(&descriptor, &store).unwrap();
+    for (layer, diff_id) in manifest.layers.iter().zip(&config.rootfs.diff_ids) {
+        let blob = store.reader(&layer.digest).unwrap();
+        let mut reader = LayerReader::new(DigestReader::new(decompress(blob).unwrap()));
+        let mut files = 0;
+        while let Some(entry) = reader.next_entry().unwrap() {
+            files += usize::from(matches!(entry.kind, Kind::File { .. }));
+        }
+        assert!(files > 0);
+        assert_eq!(reader.drain().unwrap().finish().1, *diff_id);
     }
 }

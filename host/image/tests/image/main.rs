@@ -8,11 +8,10 @@ mod tars;
 use std::process::Command;
 
 /// Whether `program` is installed; if not, says that the test was skipped.
-#[expect(clippy::print_stdout, reason = "a test that was skipped says so")]
 fn installed(program: &str) -> bool {
     let found = Command::new(program).arg("--version").output().is_ok();
     if !found {
-        println!("skipped: {program} is not installed");
+        skipped(&format!("{program} is not installed"));
     }
     found
 }
@@ -23,4 +22,10 @@ fn run(program: &str, arguments: &[&str]) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program} {arguments:?}: {errors}");
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Says why a test did not run.
+#[expect(clippy::print_stdout, reason = "a test that was skipped says so")]
+fn skipped(why: &str) {
+    println!("skipped: {why}");
 }

@@ -10,7 +10,7 @@ use kiln_image::layer::read::LayerReader;
 use kiln_image::layer::write::LayerWriter;
 use kiln_image::layer::{Entry, Kind, Mtime};
 
-use crate::{installed, run};
+use crate::{installed, run, skipped};
 
 const LONG: usize = 180;
 
@@ -273,7 +273,7 @@ fn xattrs_of_gnu_tar() {
     let value = b"binary\0\n=\xff";
     let set = rustix::fs::setxattr(&file, "user.note", value, rustix::fs::XattrFlags::empty());
     if let Err(error) = set {
-        println!("skipped: the file system has no user xattrs: {error}");
+        skipped(&format!("the file system has no user xattrs: {error}"));
         return;
     }
     let arguments =
