@@ -5,7 +5,7 @@ KILN := target/release/kiln
 TEST_TMP := $(shell test -w /dev/shm && echo /dev/shm || echo /tmp)
 DEMO := target/demo
 
-.PHONY: help demo test check bench setup toolchain release clean
+.PHONY: help demo test conformance check bench setup toolchain release clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -20,6 +20,11 @@ demo: toolchain ## build examples/hello into an OCI layout and show what is in i
 
 test: toolchain setup ## run every test
 	TMPDIR=$(TEST_TMP) $(CARGO) test --workspace --no-fail-fast
+
+CASES ?= ../shared/cases/buildkit/integration
+conformance: toolchain ## build recorded cases of BuildKit's and compare: make conformance CASES=DIR
+	$(CARGO) build --release --package kiln
+	TMPDIR=$(TEST_TMP) python3 tests/conformance/run.py $(KILN) $(CASES)
 
 check: toolchain ## formatter, lints, dependency rules
 	$(CARGO) fmt --all --check

@@ -50,16 +50,17 @@ pub(crate) struct Engine<'a> {
     pub(crate) images: ImageSources,
     services: &'a Services,
     events: &'a dyn EventSink,
-    next_step: AtomicU64,
+    next_step: &'a AtomicU64,
 }
 
 impl<'a> Engine<'a> {
-    /// Opens everything that a build needs.
+    /// Opens everything that a build for one platform needs; `next_step` numbers the steps of all.
     pub(crate) fn open(
         request: &'a BuildRequest,
         plan: &'a Plan,
         services: &'a Services,
         events: &'a dyn EventSink,
+        next_step: &'a AtomicU64,
     ) -> Result<Self> {
         let store = open_store(&request.work_dir)?;
         let context = request
@@ -77,7 +78,7 @@ impl<'a> Engine<'a> {
             images: ImageSources::default(),
             services,
             events,
-            next_step: AtomicU64::new(1),
+            next_step,
         })
     }
 

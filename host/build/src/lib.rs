@@ -36,6 +36,7 @@ pub use output::Built;
 pub use request::{BuildRequest, DockerfileText, NamedContext, Output};
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use engine::Engine;
 use plan::Plan;
@@ -48,13 +49,24 @@ use stage::{FinishedStage, Stages};
 /// One error, the first that happened, with the place in the Dockerfile when it has one. Outputs
 /// are written whole or not at all.
 pub fn build(request: &BuildRequest, services: &Services, events: &dyn EventSink) -> Result<Built> {
-    let plan = Plan::new(request)?;
-    let engine = Engine::open(request, &plan, services, events)?;
-    output::check(&engine)?;
-    let schedule = Schedule::new(plan.stages.len(), request.cancel.clone());
-    let eager: Vec<usize> = plan.needed.iter().copied().collect();
-    let target = schedule.run(&BuildStages(&engine), &eager, plan.target)?;
-    output::deliver(&engine, &target)
+    output::check(request)?;
+    let plans = if request.platforms.is_empty() {
+        vec![Plan::new(request, None)?]
+    } else {
+        let plan = |platform| Plan::new(request, Some(platform));
+        request.platforms.iter().map(plan).collect::<Result<Vec<_>>>()?
+    };
+    let steps = AtomicU64::new(1);
+    let mut images = Vec::new();
+    for plan in &plans {
+        let engine = Engine::open(request, plan, services, events, &steps)?;
+        let schedule = Schedule::new(plan.stages.len(), request.cancel.clone());
+        let eager: Vec<usize> = plan.needed.iter().copied().collect();
+        let target = schedule.run(&BuildStages(&engine), &eager, plan.target)?;
+        images.push(output::make(&engine, &target)?);
+    }
+    let Some(plan) = plans.first() else { return Err(BuildError::input("no platform was given")) };
+    output::deliver(&Engine::open(request, plan, services, events, &steps)?, &images)
 }
 
 /// Computes the stages of a plan.

@@ -25,8 +25,9 @@ pub struct BuildRequest {
     pub labels: BTreeMap<String, String>,
     /// `--annotation`, by name.
     pub annotations: BTreeMap<String, String>,
-    /// `--platform`; the machine's own when `None`.
-    pub platform: Option<Platform>,
+    /// `--platform`: one image each, and an index of them when there are several; the machine's own
+    /// when empty.
+    pub platforms: Vec<Platform>,
     /// `--build-context`, by name.
     pub build_contexts: BTreeMap<String, NamedContext>,
     /// `--tag`.
@@ -65,6 +66,8 @@ pub struct DockerfileText {
 pub enum NamedContext {
     /// A directory.
     Directory(PathBuf),
+    /// Nothing (`docker-image://scratch`).
+    Scratch,
     /// An image of a registry (`docker-image://`).
     Image(Reference),
     /// An image of an OCI layout (`oci-layout://DIR[:TAG|@DIGEST]`), as written after the scheme.

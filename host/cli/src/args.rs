@@ -62,8 +62,8 @@ pub(crate) struct BuildArgs {
     #[arg(long, value_name = "STAGE")]
     pub(crate) target: Option<String>,
 
-    /// Platform to build for, such as `linux/amd64`
-    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    /// Platforms to build for, separated by commas, such as `linux/amd64,linux/arm64`
+    #[arg(long, value_name = "OS/ARCH[/VARIANT],...")]
     pub(crate) platform: Option<String>,
 
     /// Set a label of the image

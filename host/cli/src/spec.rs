@@ -76,7 +76,9 @@ pub(crate) fn size(flag: &str, text: &str) -> Result<u64> {
 /// `--build-context NAME=SOURCE`.
 pub(crate) fn build_context(text: &str) -> Result<(String, NamedContext)> {
     let (name, source) = key_value("build-context", text)?;
-    let context = if let Some(reference) = source.strip_prefix("docker-image://") {
+    let context = if source == "docker-image://scratch" {
+        NamedContext::Scratch
+    } else if let Some(reference) = source.strip_prefix("docker-image://") {
         NamedContext::Image(
             reference
                 .parse()

@@ -106,7 +106,7 @@ impl<S: EntrySink> Writer<'_, S> {
 
     /// An empty file whose name says it all.
     fn marker(&mut self, path: Vec<u8>) -> Result<()> {
-        let mut entry = Entry::new(&path, Kind::File { size: 0 }, 0o644);
+        let mut entry = Entry::new(&path, Kind::File { size: 0 }, 0);
         entry.mtime = Mtime::from_secs(self.options.clamp_mtime.unwrap_or(0));
         self.sink.append_entry(&entry, &mut std::io::empty()).at("write", &path)
     }

@@ -62,6 +62,7 @@ fn from_image(cx: &Engine<'_>, base: &Base, platform: &Platform) -> Result<Start
     let (config, layers) = match base {
         Base::Image(name) => image::from_registry(cx, &parse_reference(name)?, platform)?,
         Base::Named(name) => match cx.request.build_contexts.get(name) {
+            Some(NamedContext::Scratch) => return Ok(scratch(platform)),
             Some(NamedContext::Image(reference)) => image::from_registry(cx, reference, platform)?,
             Some(NamedContext::Layout(spec)) => image::from_layout(cx, spec, platform)?,
             Some(NamedContext::Directory(_)) => {
@@ -94,6 +95,6 @@ fn parse_reference(name: &str) -> Result<Reference> {
 /// The image that `FROM scratch` starts with.
 fn scratch(platform: &Platform) -> Start {
     let mut config = ImageConfig::new(&image::to_oci(platform));
-    config.config.working_dir = "/".to_owned();
+    config.config.working_dir = if platform.os == "windows" { "\\" } else { "/" }.to_owned();
     Start { config, layers: Vec::new(), filesystem: Filesystem::default() }
 }

@@ -1,6 +1,6 @@
 //! The image's config and manifest, in the store.
 
-use kiln_image::manifest::{Descriptor, Manifest};
+use kiln_image::manifest::{Descriptor, Index, Manifest};
 use kiln_image::media_type;
 
 use crate::base::to_oci;
@@ -12,7 +12,7 @@ use crate::stage::FinishedStage;
 
 /// A finished image; config and manifest are in the store.
 #[derive(Debug)]
-pub(super) struct Image {
+pub(crate) struct Image {
     /// The manifest, with platform.
     pub(super) descriptor: Descriptor,
     /// The manifest's bytes.
@@ -21,6 +21,30 @@ pub(super) struct Image {
     pub(super) config: Descriptor,
     /// The layers, some of them perhaps still in a registry.
     pub(super) layers: Vec<LayerRef>,
+}
+
+/// What the outputs name: the only image, or an index.
+#[derive(Debug)]
+pub(super) struct Root<'a> {
+    /// The manifest or the index; in the store.
+    pub(super) descriptor: Descriptor,
+    /// Its bytes.
+    pub(super) bytes: Vec<u8>,
+    /// The images.
+    pub(super) images: &'a [Image],
+}
+
+/// The only image, or an index of several.
+pub(super) fn root<'a>(cx: &Engine<'_>, images: &'a [Image]) -> Result<Root<'a>> {
+    if let [image] = images {
+        let (descriptor, bytes) = (image.descriptor.clone(), image.manifest.clone());
+        return Ok(Root { descriptor, bytes, images });
+    }
+    let index = Index::new(images.iter().map(|image| image.descriptor.clone()).collect());
+    let bytes = index.to_bytes();
+    let (digest, size) =
+        cx.store.put(&bytes).context(ErrorKind::Environment, || "write the index".to_owned())?;
+    Ok(Root { descriptor: Descriptor::new(media_type::OCI_INDEX, digest, size), bytes, images })
 }
 
 /// Makes config and manifest.
@@ -35,6 +59,8 @@ pub(super) fn make(cx: &Engine<'_>, stage: &FinishedStage) -> Result<Image> {
         config.os = target.os;
         config.architecture = target.architecture;
         config.variant = target.variant;
+        config.os_version = target.os_version;
+        config.os_features = target.os_features;
     }
     let now = cx.now();
     fill_created(&mut config.history, &now);

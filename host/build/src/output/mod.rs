@@ -3,6 +3,8 @@
 mod image;
 mod push;
 
+pub(crate) use image::Image;
+
 use std::path::Path;
 
 use kiln_image::digest::Digest;
@@ -10,16 +12,18 @@ use kiln_image::layout;
 
 use crate::engine::Engine;
 use crate::error::{BuildError, Context, ErrorKind, Result};
-use crate::request::Output;
+use crate::request::{BuildRequest, Output};
 use crate::stage::FinishedStage;
 
 /// What a build made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Built {
-    /// The digest of the image's manifest.
+    /// The digest of the image's manifest, or of the index of several.
     pub digest: Digest,
     /// The digest of the image's config: what Docker calls the image id.
     pub config_digest: Digest,
+    /// The media type of what the digest names.
+    pub media_type: String,
     /// The size of the manifest in bytes.
     pub size: u64,
     /// The names that the image was pushed or written under.
@@ -27,10 +31,10 @@ pub struct Built {
 }
 
 /// Refuses outputs that cannot work, before anything is built.
-pub(crate) fn check(cx: &Engine<'_>) -> Result<()> {
-    for output in &cx.request.outputs {
+pub(crate) fn check(request: &BuildRequest) -> Result<()> {
+    for output in &request.outputs {
         match output {
-            Output::Registry if cx.request.tags.is_empty() => {
+            Output::Registry if request.tags.is_empty() => {
                 return Err(BuildError::input("there is nothing to push to")
                     .with_hint("name the image with --tag REGISTRY/NAME[:TAG]"));
             }
@@ -65,34 +69,39 @@ fn check_file(dest: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes the image and delivers it to every output.
-pub(crate) fn deliver(cx: &Engine<'_>, stage: &FinishedStage) -> Result<Built> {
-    let image = cx.step("exporting to image", |_| image::make(cx, stage))?;
+/// Makes the image of a finished stage.
+pub(crate) fn make(cx: &Engine<'_>, stage: &FinishedStage) -> Result<Image> {
+    cx.step("exporting to image", |_| image::make(cx, stage))
+}
+
+/// Delivers the images, as an index when there are several, to every output.
+pub(crate) fn deliver(cx: &Engine<'_>, images: &[Image]) -> Result<Built> {
+    let root = image::root(cx, images)?;
     let mut names = Vec::new();
     for output in &cx.request.outputs {
         match output {
             Output::Registry => {
                 for tag in &cx.request.tags {
-                    cx.step(&format!("pushing {tag}"), |_| push::push(cx, tag, &image))?;
+                    cx.step(&format!("pushing {tag}"), |_| push::push(cx, tag, &root))?;
                     names.push(tag.to_string());
                 }
             }
             Output::OciLayout(dest) => {
-                write(cx, &image, dest, |tag| {
-                    layout::write_layout(dest, &cx.store, &image.descriptor, tag)
+                write(cx, &root, dest, |tag| {
+                    layout::write_layout(dest, &cx.store, &root.descriptor, tag)
                 })?;
             }
             Output::OciArchive(dest) => {
-                write(cx, &image, dest, |tag| {
-                    layout::write_oci_archive(dest, &cx.store, &image.descriptor, tag)
+                write(cx, &root, dest, |tag| {
+                    layout::write_oci_archive(dest, &cx.store, &root.descriptor, tag)
                 })?;
             }
             Output::DockerArchive(dest) => {
-                write(cx, &image, dest, |_| {
+                write(cx, &root, dest, |_| {
                     layout::write_docker_archive(
                         dest,
                         &cx.store,
-                        &image.descriptor,
+                        &root.descriptor,
                         &cx.request.tags,
                     )
                 })?;
@@ -103,9 +112,10 @@ pub(crate) fn deliver(cx: &Engine<'_>, stage: &FinishedStage) -> Result<Built> {
         names = cx.request.tags.iter().map(ToString::to_string).collect();
     }
     Ok(Built {
-        digest: image.descriptor.digest,
-        config_digest: image.config.digest,
-        size: image.descriptor.size,
+        digest: root.descriptor.digest,
+        config_digest: root.images.first().map_or(root.descriptor.digest, |i| i.config.digest),
+        media_type: root.descriptor.media_type.clone(),
+        size: root.descriptor.size,
         names,
     })
 }
@@ -113,12 +123,14 @@ pub(crate) fn deliver(cx: &Engine<'_>, stage: &FinishedStage) -> Result<Built> {
 /// Writes an output of the local file system as a step.
 fn write<E: std::error::Error + Send + Sync + 'static>(
     cx: &Engine<'_>,
-    image: &image::Image,
+    root: &image::Root<'_>,
     dest: &Path,
     run: impl FnOnce(Option<&str>) -> std::result::Result<(), E>,
 ) -> Result<()> {
     cx.step(&format!("writing {}", dest.display()), |_| {
-        cx.ensure_local(&image.layers)?;
+        for image in root.images {
+            cx.ensure_local(&image.layers)?;
+        }
         // The tag alone, as `docker buildx -o type=oci` and skopeo have it.
         let tag = cx.request.tags.first().and_then(|tag| tag.tag.as_deref());
         run(tag).context(ErrorKind::Environment, || format!("write {}", dest.display()))

@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 
 use kiln_image::reference::Reference;
 
-use super::image::Image;
+use super::image::{Image, Root};
 use crate::engine::Engine;
 use crate::error::{BuildError, Context, ErrorKind, Result};
 use crate::layers::LayerRef;
@@ -13,10 +13,31 @@ use crate::layers::LayerRef;
 /// Blobs that travel at the same time.
 const PARALLEL: usize = 4;
 
-/// Pushes an image under a name.
-pub(super) fn push(cx: &Engine<'_>, tag: &Reference, image: &Image) -> Result<()> {
+/// Pushes an image, or an index with its images, under a name.
+pub(super) fn push(cx: &Engine<'_>, tag: &Reference, root: &Root<'_>) -> Result<()> {
+    push_layers(cx, tag, root.images)?;
+    let what = || format!("push {tag}");
+    let registry = cx.registry();
+    for image in root.images {
+        registry
+            .push_blob(tag, &image.config, &cx.store, &[], None)
+            .context(ErrorKind::Registry, what)?;
+        if image.descriptor.digest != root.descriptor.digest {
+            let by_digest = tag.with_digest(image.descriptor.digest);
+            registry
+                .push_manifest(&by_digest, &image.descriptor.media_type, &image.manifest)
+                .context(ErrorKind::Registry, what)?;
+        }
+    }
+    registry
+        .push_manifest(tag, &root.descriptor.media_type, &root.bytes)
+        .context(ErrorKind::Registry, what)?;
+    Ok(())
+}
+
+fn push_layers(cx: &Engine<'_>, tag: &Reference, images: &[Image]) -> Result<()> {
     let mut unique: Vec<&LayerRef> = Vec::new();
-    for layer in &image.layers {
+    for layer in images.iter().flat_map(|image| &image.layers) {
         if unique.iter().all(|have| have.descriptor.digest != layer.descriptor.digest) {
             unique.push(layer);
         }
@@ -38,18 +59,7 @@ pub(super) fn push(cx: &Engine<'_>, tag: &Reference, image: &Image) -> Result<()
             });
         }
     });
-    if let Some(error) = first_error.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(error);
-    }
-    let what = || format!("push {tag}");
-    let registry = cx.registry();
-    registry
-        .push_blob(tag, &image.config, &cx.store, &[], None)
-        .context(ErrorKind::Registry, what)?;
-    registry
-        .push_manifest(tag, &image.descriptor.media_type, &image.manifest)
-        .context(ErrorKind::Registry, what)?;
-    Ok(())
+    first_error.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
 }
 
 fn push_layer(cx: &Engine<'_>, tag: &Reference, layer: &LayerRef) -> Result<()> {

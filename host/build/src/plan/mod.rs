@@ -38,8 +38,8 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Plans a build.
-    pub(crate) fn new(request: &BuildRequest) -> Result<Self> {
+    /// Plans a build for one platform; the machine's own when `None`.
+    pub(crate) fn new(request: &BuildRequest, platform: Option<&Platform>) -> Result<Self> {
         let text = request.dockerfile.clone();
         if text.text.trim().is_empty() {
             return Err(BuildError::input(format!("{}: the Dockerfile is empty", text.name))
@@ -48,7 +48,7 @@ impl Plan {
         let located = |diagnostic| at(&text, diagnostic);
         let file = parse_dockerfile(&text.text).map_err(located)?;
         let build_platform = Platform::local();
-        let target_platform = request.platform.clone().unwrap_or_else(|| build_platform.clone());
+        let target_platform = platform.cloned().unwrap_or_else(|| build_platform.clone());
         let target = find_target(&file, request.target.as_deref())?;
         let name =
             request.target.clone().or_else(|| file.stages[target].name.clone()).unwrap_or_default();
@@ -60,7 +60,8 @@ impl Plan {
             .get("SOURCE_DATE_EPOCH")
             .map(String::as_str)
             .or_else(|| globals.get("SOURCE_DATE_EPOCH"))
-            .filter(|value| !value.is_empty())
+            // The time of a local context is unset, as in BuildKit.
+            .filter(|value| !value.is_empty() && *value != "context")
             .map(parse_epoch)
             .transpose()?;
         let stages = stages::resolve(&file, &globals, request, &target_platform, &text)?;
@@ -72,7 +73,7 @@ impl Plan {
             target,
             needed,
             target_platform,
-            platform_is_explicit: request.platform.is_some(),
+            platform_is_explicit: platform.is_some(),
             epoch,
             text,
         })

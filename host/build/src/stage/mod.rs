@@ -92,7 +92,9 @@ pub(crate) fn run(cx: &Engine<'_>, stages: &dyn Stages, index: usize) -> Result<
         triggers(&base.config.config.on_build).map_err(|error| cx.locate(error, &plan.from))?;
     let mut config = base.config;
     config.config.on_build.clear();
-    if !config.config.env.iter().any(|entry| entry.starts_with("PATH=")) {
+    if plan.platform.os != "windows"
+        && !config.config.env.iter().any(|entry| entry.starts_with("PATH="))
+    {
         config.config.env.push(format!("PATH={DEFAULT_PATH}"));
     }
     let mut stage = StageRun {

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use kiln_build::{BuildError, BuildRequest, Built, DockerfileText, ErrorKind, Output, Result};
+use kiln_dockerfile::platform::Platform;
 use kiln_image::layer::compress::Compression;
 use kiln_runner::{Cancel, Kind, Network};
 
@@ -112,7 +113,7 @@ fn request(args: &BuildArgs, environment: &Environment, cancel: Cancel) -> Resul
         build_args,
         labels: pairs("label", &args.label)?,
         annotations: pairs("annotation", &args.annotation)?,
-        platform: args.platform.as_deref().map(platform).transpose()?,
+        platforms: platforms(args.platform.as_deref())?,
         build_contexts: args
             .build_context
             .iter()
@@ -141,14 +142,11 @@ fn request(args: &BuildArgs, environment: &Environment, cancel: Cancel) -> Resul
     })
 }
 
-fn platform(text: &str) -> Result<kiln_dockerfile::platform::Platform> {
-    if text.contains(',') {
-        return Err(BuildError::input(format!(
-            "--platform {text}: several platforms in one build are not supported yet"
-        ))
-        .with_hint("run one build a platform"));
-    }
-    text.parse().map_err(|error| BuildError::input(format!("--platform {text}: {error}")))
+fn platforms(text: Option<&str>) -> Result<Vec<Platform>> {
+    let parse = |text: &str| {
+        text.parse().map_err(|error| BuildError::input(format!("--platform {text}: {error}")))
+    };
+    text.map_or(Ok(Vec::new()), |text| text.split(',').map(parse).collect())
 }
 
 fn context_dir(text: &str) -> Result<PathBuf> {
@@ -178,7 +176,7 @@ fn read_dockerfile(args: &BuildArgs, context: &Path) -> Result<(DockerfileText, 
             return Ok((dockerfile, beside_context()?));
         }
         Some(file) => PathBuf::from(file),
-        None => context.join("Dockerfile"),
+        None => default_dockerfile(context),
     };
     let name = path.display().to_string();
     let Some(text) = read_optional(&path)? else {
@@ -196,6 +194,12 @@ fn read_dockerfile(args: &BuildArgs, context: &Path) -> Result<(DockerfileText, 
         None => beside_context()?,
     };
     Ok((DockerfileText { name, text }, ignore))
+}
+
+/// The context's Dockerfile, also when its name is in lower case.
+fn default_dockerfile(context: &Path) -> PathBuf {
+    let (usual, lower) = (context.join("Dockerfile"), context.join("dockerfile"));
+    if !usual.exists() && lower.exists() { lower } else { usual }
 }
 
 /// A text file; `None` when there is none.
@@ -230,7 +234,7 @@ fn metadata(built: &Built) -> Vec<u8> {
     let mut text = serde_json::to_vec_pretty(&serde_json::json!({
         "containerimage.config.digest": built.config_digest.to_string(),
         "containerimage.descriptor": {
-            "mediaType": kiln_image::media_type::OCI_MANIFEST,
+            "mediaType": built.media_type,
             "digest": built.digest.to_string(),
             "size": built.size,
         },

@@ -16,6 +16,9 @@ use crate::metadata::{FileType, Metadata};
 use crate::path;
 use crate::rootfs::Rootfs;
 
+/// Bytes of two files that are compared at a time.
+const COMPARED: usize = 64 << 10;
+
 /// Copies one tree.
 pub(super) struct Copier<'a> {
     source: &'a dyn Source,
@@ -97,8 +100,10 @@ impl<'a> Copier<'a> {
             }
         }
         if !metadata.is_dir() {
-            self.copy_leaf(&from, &to, &metadata)?;
-            self.changes.add(&to);
+            if !self.is_there(&from, &to, &metadata)? {
+                self.copy_leaf(&from, &to, &metadata)?;
+                self.changes.add(&to);
+            }
             return Ok(());
         }
         let is_top = stack.is_empty();
@@ -124,7 +129,10 @@ impl<'a> Copier<'a> {
                     source: std::io::Error::other("cannot copy to non-directory"),
                 });
             }
-            Some(_) => frame.takes_metadata = overwrite,
+            Some(existing) => {
+                let unchanged = self.is_settled(&existing, &frame.metadata);
+                frame.takes_metadata = overwrite && !unchanged;
+            }
             None => {
                 let (_, name) = path::split(&frame.to);
                 let parent = self.parent_of(&frame.to)?;
@@ -150,6 +158,52 @@ impl<'a> Copier<'a> {
         }
         let (atime, mtime) = (frame.metadata.atime, frame.metadata.mtime);
         self.rootfs.set_times_fd(fd.as_fd(), Some(atime), Some(mtime))
+    }
+
+    /// Whether something has the owner and mode that it would get.
+    fn is_settled(&self, existing: &Metadata, metadata: &Metadata) -> bool {
+        let owner = self.options.owner.unwrap_or((metadata.uid, metadata.gid));
+        let mode = match metadata.file_type {
+            FileType::Symlink => metadata.mode,
+            _ => self.mode_of(metadata),
+        };
+        existing.file_type == metadata.file_type
+            && (existing.uid, existing.gid) == owner
+            && existing.mode == mode
+    }
+
+    /// Whether the very same file is at the destination: then nothing changes, and no layer says so.
+    fn is_there(&self, from: &[u8], to: &[u8], metadata: &Metadata) -> Result<bool> {
+        let Some(existing) = destination::lookup(self.rootfs, to, false)? else { return Ok(false) };
+        if !self.is_settled(&existing, metadata)
+            || existing.mtime != metadata.mtime
+            || existing.size != metadata.size
+            || metadata.nlink > 1
+            || Source::xattrs(self.rootfs, to)? != self.source.xattrs(from)?
+        {
+            return Ok(false);
+        }
+        match metadata.file_type {
+            FileType::Symlink => Ok(self.rootfs.readlink(to)? == self.source.readlink(from)?),
+            FileType::File => self.same_content(from, to),
+            _ => Ok(false),
+        }
+    }
+
+    fn same_content(&self, from: &[u8], to: &[u8]) -> Result<bool> {
+        let (mut new, mut old) = (self.source.open(from)?, Source::open(self.rootfs, to)?);
+        let (mut new_bytes, mut old_bytes) = (vec![0; COMPARED], vec![0; COMPARED]);
+        loop {
+            let count = fill(&mut new, &mut new_bytes).at("read", from)?;
+            if fill(&mut old, &mut old_bytes).at("read", to)? != count
+                || new_bytes[..count] != old_bytes[..count]
+            {
+                return Ok(false);
+            }
+            if count < COMPARED {
+                return Ok(true);
+            }
+        }
     }
 
     fn copy_leaf(&mut self, from: &[u8], to: &[u8], metadata: &Metadata) -> Result<()> {
@@ -254,6 +308,18 @@ impl<'a> Copier<'a> {
             None => Err(Errno::BADF).at("open", directory),
         }
     }
+}
+
+/// Reads until the buffer is full or the content ends.
+fn fill(content: &mut impl std::io::Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match content.read(&mut buffer[filled..])? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    Ok(filled)
 }
 
 fn shown(path: &[u8]) -> String {

@@ -1,0 +1,284 @@
+#!/usr/bin/env python3
+"""run.py KILN CASES: builds recorded cases with kiln and compares what comes out.
+
+CASES holds `<Test>/<NN>/` with local-context.tar, local-dockerfile.tar, solve.json (the options) and
+golden.json (config, history, every entry of every layer), or none when the build has to fail, and
+`base-image-oci-layout/`, which stands for every image that a FROM names.
+
+Prints a line a case and, last, `N passed, M failed, K skipped`. A case is skipped only for what no
+builder could have from the recording alone; the line says what. Exit status 1 when a case failed.
+"""
+import hashlib
+import io
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+
+from registry import Registry
+
+TIMEOUT = 300
+KINDS = {
+    tarfile.REGTYPE: "file",
+    tarfile.AREGTYPE: "file",
+    tarfile.DIRTYPE: "dir",
+    tarfile.SYMTYPE: "symlink",
+    tarfile.LNKTYPE: "hardlink",
+    tarfile.CHRTYPE: "char",
+    tarfile.BLKTYPE: "block",
+    tarfile.FIFOTYPE: "fifo",
+}
+CONFIG_KEYS = ("architecture", "os", "variant", "os.version", "author", "config")
+HISTORY_KEYS = ("created_by", "comment", "empty_layer", "author")
+
+
+class Skip(Exception):
+    """The recording lacks what the case needs."""
+
+
+def options(solve, case, files):
+    """kiln's arguments for the options of a case."""
+    args, attrs = [], solve.get("frontend_attrs") or {}
+    for key, value in attrs.items():
+        name, _, rest = key.partition(":")
+        if key == "filename":
+            continue
+        if key == "context" and re.match(r"(https?|git|ssh)://|git@", value):
+            raise Skip("its context came from a server that is not in the recording")
+        if key == "target":
+            args += ["--target", value]
+        elif name == "build-arg":
+            args += ["--build-arg", f"{rest}={value}"]
+        elif name == "label":
+            args += ["--label", f"{rest}={value}"]
+        elif key == "platform":
+            args += ["--platform", value]
+        elif key == "no-cache":
+            args += ["--no-cache"]
+        elif key == "force-network-mode":
+            args += ["--network", value]
+        elif key == "shm-size":
+            args += ["--shm-size", value]
+        elif key == "add-hosts":
+            for host in filter(None, value.split(",")):
+                args += ["--add-host", host]
+        elif name == "context" and rest:
+            args += ["--build-context", f"{rest}={named_context(value, files)}"]
+        elif name == "attest":
+            continue
+        else:
+            raise Skip(f"the option {key} is of BuildKit's own protocol")
+    return args
+
+
+def named_context(value, files):
+    if value.startswith("local:"):
+        name = value.removeprefix("local:")
+        if name not in files:
+            raise Skip(f"its local context {name} is not in the recording")
+        return str(files[name])
+    if value.startswith("oci-layout:"):
+        raise Skip("its OCI store is not in the recording")
+    if value.startswith("input:"):
+        raise Skip("its input is of BuildKit's own protocol")
+    if re.match(r"(https?|git|ssh)://", value):
+        raise Skip("its context came from a server that is not in the recording")
+    return value
+
+
+def unpack(case, into):
+    """The input trees, by name."""
+    found = {}
+    for archive in case.glob("local-*.tar"):
+        name = archive.stem.removeprefix("local-")
+        found[name] = into / name
+        found[name].mkdir()
+        with tarfile.open(archive) as tar:
+            tar.extractall(found[name], filter="fully_trusted")
+    return found
+
+
+def entry(tar, member):
+    kind = KINDS.get(member.type, "other")
+    value = {
+        "path": member.name.strip("/").removeprefix("./"),
+        "type": kind,
+        "mode": oct(member.mode),
+        "uid": member.uid,
+        "gid": member.gid,
+    }
+    if kind == "file":
+        data = tar.extractfile(member).read()
+        value |= {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    if kind in ("symlink", "hardlink"):
+        value["link"] = member.linkname
+    return value
+
+
+def image(blobs, descriptor, base):
+    """An image in the form of golden.json."""
+
+    def blob(digest):
+        return blobs.joinpath(*digest.split(":")).read_bytes()
+
+    manifest = json.loads(blob(descriptor["digest"]))
+    config = json.loads(blob(manifest["config"]["digest"]))
+    layers = []
+    for layer, diff_id in zip(manifest["layers"], config["rootfs"]["diff_ids"]):
+        if diff_id in base:
+            layers.append({"base": True})
+            continue
+        with tarfile.open(fileobj=io.BytesIO(blob(layer["digest"]))) as tar:
+            layers.append({"entries": [entry(tar, member) for member in tar]})
+    return {"config": config, "layers": layers}
+
+
+def comparable(image):
+    """What has to be equal: no times, no digests, entries in any order."""
+    config = {key: image["config"].get(key) for key in CONFIG_KEYS if image["config"].get(key)}
+    history = [
+        {key: step[key] for key in HISTORY_KEYS if step.get(key)}
+        for step in image["config"].get("history") or []
+    ]
+    layers = []
+    for layer in image["layers"]:
+        if layer.get("base"):
+            layers.append("base")
+        else:
+            layers.append(sorted((simple(e) for e in layer["entries"]), key=lambda e: e["path"]))
+    return {"config": config, "history": history, "layers": layers}
+
+
+def simple(entry):
+    value = {key: field for key, field in entry.items() if field is not None}
+    value["path"] = value["path"].strip("/")
+    return value
+
+
+def difference(wanted, got, path=""):
+    """The first difference, for a person to read."""
+    if isinstance(wanted, dict) and isinstance(got, dict):
+        for key in sorted(wanted.keys() | got.keys()):
+            if wanted.get(key) != got.get(key):
+                return difference(wanted.get(key), got.get(key), f"{path}/{key}")
+    if isinstance(wanted, list) and isinstance(got, list):
+        for number, pair in enumerate(zip(wanted, got)):
+            if pair[0] != pair[1]:
+                return difference(*pair, f"{path}[{number}]")
+        if len(wanted) != len(got):
+            return f"{path}: {len(wanted)} items wanted, {len(got)} got"
+    return f"{path}: wanted {json.dumps(wanted)[:300]}, got {json.dumps(got)[:300]}"
+
+
+def read(layout, base):
+    """The images of a layout, in their order."""
+    descriptors = json.loads((layout / "index.json").read_text())["manifests"]
+    if len(descriptors) == 1 and "index" in descriptors[0]["mediaType"]:
+        nested = layout.joinpath("blobs", *descriptors[0]["digest"].split(":"))
+        descriptors = json.loads(nested.read_text())["manifests"]
+    return [comparable(image(layout / "blobs", one, base)) for one in descriptors]
+
+
+def forget_random(wanted, got, again):
+    """Takes the digest of a file out of the comparison when two builds of ours differ in it."""
+    for images in zip(wanted, got, again):
+        for layers in zip(*(image["layers"] for image in images)):
+            if "base" in layers:
+                continue
+            by_path = [{entry["path"]: entry for entry in layer} for layer in layers]
+            for path in set(by_path[1]) & set(by_path[2]) & set(by_path[0]):
+                if by_path[1][path].get("sha256") != by_path[2][path].get("sha256"):
+                    for entries in by_path[:2]:
+                        entries[path].pop("sha256", None)
+
+
+def run_case(kiln, case, registry, base, work):
+    solve = json.loads((case / "solve.json").read_text())
+    golden = case / "golden.json"
+    wanted = json.loads(golden.read_text()) if golden.exists() else None
+    if wanted is None and not solve.get("error"):
+        raise Skip("nothing was recorded to compare with")
+    if solve.get("frontend_inputs"):
+        raise Skip("its inputs are of BuildKit's own protocol")
+    if solve.get("session_attachables"):
+        raise Skip("its secrets and SSH agents are not in the recording")
+    with tempfile.TemporaryDirectory() as directory:
+        directory = pathlib.Path(directory)
+        files = unpack(case, directory)
+        context = files.get("context")
+        if context is None:
+            context = directory / "empty"
+            context.mkdir()
+        attrs = solve.get("frontend_attrs") or {}
+        dockerfile = files.get("dockerfile", context) / attrs.get("filename", "Dockerfile")
+        out = directory / "out"
+        args = [kiln, "build", str(context), "--file", str(dockerfile), "--work-dir", str(work)]
+        args += ["--output", f"type=oci,dest={out}", "--progress", "plain"]
+        args += ["--registry-mirror", f"docker.io={registry.host}"]
+        args += options(solve, case, files)
+        text = dockerfile.read_text(errors="replace") if dockerfile.is_file() else ""
+        for host in set(re.findall(r"(localhost:\d+)/", text + json.dumps(solve))):
+            args += ["--registry-mirror", f"{host}={registry.host}"]
+        for export in solve.get("exports") or []:
+            name = (export.get("attrs") or {}).get("name", "")
+            if match := re.fullmatch(r"localhost:\d+/([^,]+)", name):
+                args += ["--tag", f"{registry.host}/{match[1]}", "--push"]
+        done = subprocess.run(args, capture_output=True, text=True, timeout=TIMEOUT, errors="replace")
+        if wanted is None:
+            return None if done.returncode else f"it should have failed: {solve['error']}"
+        if done.returncode:
+            return "kiln failed: " + " | ".join(done.stderr.strip().splitlines()[-4:])
+        got = read(out, base)
+        wanted = wanted if isinstance(wanted, list) else [wanted]
+        # The recording says that there was an attestation, not what it said.
+        wanted = [one for one in wanted if not one.get("attestation")]
+        wanted = [comparable(one) for one in wanted]
+        if wanted == got:
+            return None
+        # What differs between two builds of ours is random or the clock's: nobody can have it equal.
+        again = directory / "again"
+        replaced = {str(out): str(again), str(work): str(directory / "fresh-work")}
+        args = [replaced.get(arg, arg.replace(str(out), str(again))) for arg in args]
+        args = [arg for arg in args if arg not in ("--push", "--no-cache")] + ["--no-cache"]
+        time.sleep(1.1)
+        subprocess.run(args, capture_output=True, timeout=TIMEOUT, check=True)
+        forget_random(wanted, got, read(again, base))
+        return None if wanted == got else difference(wanted, got)
+
+
+def main(kiln, cases):
+    cases = pathlib.Path(cases)
+    layout = cases / "base-image-oci-layout"
+    registry = Registry(layout)
+    manifest = json.loads(registry.blobs[registry.base])
+    base = set(json.loads(registry.blobs[manifest["config"]["digest"]])["rootfs"]["diff_ids"])
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    test, work = None, None
+    with tempfile.TemporaryDirectory() as all_work:
+        for case in sorted(path.parent for path in cases.glob("*/*/solve.json")):
+            name = case.relative_to(cases)
+            # The cases of one test are the steps of one story: they share a builder.
+            if case.parent != test:
+                test, work = case.parent, pathlib.Path(all_work, case.parent.name)
+            try:
+                problem = run_case(kiln, case, registry, base, work)
+            except Skip as reason:
+                counts["skipped"] += 1
+                print(f"skip {name}: {reason}", flush=True)
+                continue
+            except subprocess.TimeoutExpired:
+                problem = f"kiln did not end within {TIMEOUT} s"
+            counts["passed" if problem is None else "failed"] += 1
+            print(f"pass {name}" if problem is None else f"FAIL {name}: {problem}", flush=True)
+    print("{passed} passed, {failed} failed, {skipped} skipped".format(**counts))
+    return 1 if counts["failed"] else 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    sys.exit(main(*sys.argv[1:]))
