@@ -6,9 +6,11 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::process::Command;
 
+use kiln_image::layer::compress::{Compression, Compressor, decompress};
 use kiln_image::layer::read::LayerReader;
 use kiln_image::layer::write::LayerWriter;
 use kiln_image::layer::{Entry, Kind, Mtime};
+use kiln_image::layout::ImageSource;
 
 use crate::{installed, run, skipped};
 
@@ -305,4 +307,78 @@ fn xattrs_of_gnu_tar() {
     let count = rustix::fs::getxattr(target.join("f"), "user.note", &mut restored).unwrap();
     assert_eq!(&restored[..count], value);
     assert!(io::copy(&mut &data[..], &mut io::sink()).is_ok());
+}
+
+/// umoci is written in Go: what its `archive/tar` made, we read and write again, byte for byte.
+#[test]
+fn we_write_what_go_writes() {
+    if !installed("umoci") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let tree = dir.path().join("tree");
+    // Names without a slash beyond 100 bytes: others Go splits, unless told FormatPAX as BuildKit
+    // does.
+    fs::create_dir_all(tree.join("d".repeat(120))).unwrap();
+    fs::create_dir(tree.join("short")).unwrap();
+    fs::write(tree.join("short/é"), b"not ASCII").unwrap();
+    fs::write(tree.join("n".repeat(LONG)), vec![b'x'; 1000]).unwrap();
+    std::os::unix::fs::symlink("t".repeat(LONG), tree.join("far")).unwrap();
+    let name = tree.join("n".repeat(LONG));
+    let set = rustix::fs::setxattr(&name, "user.note", b"x", rustix::fs::XattrFlags::empty());
+    if let Err(error) = set {
+        skipped(&format!("(only the xattr) the file system has none: {error}"));
+    }
+    run("umoci", &["init", "--layout", &path("layout")]);
+    let image = format!("{}:a", path("layout"));
+    run("umoci", &["new", "--image", &image]);
+    run("umoci", &["insert", "--rootless", "--image", &image, &path("tree"), "/tree"]);
+
+    let source = ImageSource::open(&dir.path().join("layout"), Some("a")).unwrap();
+    let (_, manifest) = source.manifest(&"linux/amd64".parse().unwrap()).unwrap();
+    let blob = source.store().reader(&manifest.layers[0].digest).unwrap();
+    let mut theirs = Vec::new();
+    decompress(blob).unwrap().read_to_end(&mut theirs).unwrap();
+    let mut reader = LayerReader::new(&theirs[..]);
+    let mut writer = LayerWriter::new(Vec::new());
+    let mut entries = 0;
+    while let Some(entry) = reader.next_entry().unwrap() {
+        writer.append(&entry, &mut reader.data()).unwrap();
+        entries += 1;
+    }
+    assert_eq!(entries, 6);
+    let ours = writer.finish().unwrap();
+    // umoci leaves out the end of the archive.
+    assert!(ours.len() >= theirs.len());
+    let differs = ours.iter().zip(&theirs).position(|(a, b)| a != b);
+    assert_eq!(differs, None, "first difference");
+}
+
+#[test]
+fn others_decompress_ours() {
+    let dir = tempfile::tempdir().unwrap();
+    // Several blocks, some squeezed, some stored.
+    let mut state = 1_u64;
+    let content: Vec<u8> = (0..3 << 20)
+        .map(|at: u32| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let noise = state.to_be_bytes()[0];
+            if at >> 20 == 1 { noise } else { noise & 7 }
+        })
+        .collect();
+    for (program, compression) in [("gzip", Compression::GZIP), ("zstd", Compression::ZSTD)] {
+        if !installed(program) {
+            continue;
+        }
+        let mut compressor = Compressor::new(Vec::new(), compression, 2);
+        compressor.write_all(&content).unwrap();
+        let file = dir.path().join("stream");
+        fs::write(&file, compressor.finish().unwrap()).unwrap();
+        let input = File::open(&file).unwrap();
+        let output = Command::new(program).arg("-dc").stdin(input).output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && errors.is_empty(), "{program}: {errors}");
+        assert!(output.stdout == content, "{program}");
+    }
 }
