@@ -18,7 +18,7 @@ pub use crate::layer::{EntrySink, WriteOptions, write_layer};
 /// As [`Index::take`].
 pub fn diff(before: Index, rootfs: &Rootfs) -> Result<(ChangeSet, Index)> {
     let after = Index::take(rootfs)?;
-    let changes = compare(&before, &after);
+    let changes = compare(&before, &after, rootfs)?;
     drop(before);
     Ok((changes, after))
 }

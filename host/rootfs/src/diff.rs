@@ -1,16 +1,32 @@
 //! Comparing two indexes.
 
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::AsFd;
+
+use rustix::fs::OFlags;
+
 use crate::changes::ChangeSet;
+use crate::error::{At, Result};
+use crate::fingerprint::ContentHash;
 use crate::index::{Dir, Index, NONE, Node};
-use crate::metadata::Timestamp;
+use crate::metadata::{FileType, Timestamp};
 use crate::path;
+use crate::rootfs::Rootfs;
+use crate::walk::xattr_hash;
+
+/// Bytes read at once.
+const BUFFER: usize = 128 << 10;
 
 /// What changed from `old` to `new`.
 ///
 /// A directory is in the set when it is new or its mode, owner or attributes changed; not when
 /// only names in it came or went. A removed directory is one deletion. One that was removed and
 /// made again counts as the same, with its vanished content deleted by name.
-pub(crate) fn compare(old: &Index, new: &Index) -> ChangeSet {
+///
+/// # Errors
+/// A file whose content had to be looked at could not be read.
+pub(crate) fn compare(old: &Index, new: &Index, rootfs: &Rootfs) -> Result<ChangeSet> {
     let mut changes = ChangeSet::new();
     if directory_changed(old, &old.root, new, &new.root) {
         changes.add(b"");
@@ -37,7 +53,11 @@ pub(crate) fn compare(old: &Index, new: &Index) -> ChangeSet {
                 Some(before) if after.is_dir() && before.is_dir() => {
                     directory_changed(old, before, new, after)
                 }
-                Some(before) => file_changed(before, after, old.unsettled),
+                Some(before) => match verdict(before, after, old.unsettled) {
+                    Verdict::Same => false,
+                    Verdict::Changed => true,
+                    Verdict::OnlyChangeTime => !content_is_known(rootfs, &path, before, after)?,
+                },
             };
             if changed {
                 changes.add(&path);
@@ -47,7 +67,7 @@ pub(crate) fn compare(old: &Index, new: &Index) -> ChangeSet {
             }
         }
     }
-    changes
+    Ok(changes)
 }
 
 fn directory_changed(old: &Index, before: &Node, new: &Index, after: &Node) -> bool {
@@ -58,12 +78,63 @@ fn directory_changed(old: &Index, before: &Node, new: &Index, after: &Node) -> b
     key(old, before) != key(new, after)
 }
 
-fn file_changed(old: &Node, new: &Node, unsettled: Option<Timestamp>) -> bool {
+/// What two nodes of the same name say about a file.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Same,
+    Changed,
+    /// Nothing else moved: the content may have changed, but most likely did not.
+    OnlyChangeTime,
+}
+
+fn verdict(old: &Node, new: &Node, unsettled: Option<Timestamp>) -> Verdict {
     let key = |node: &Node| {
         let owner = (node.mode, node.uid, node.gid, node.capability);
-        (node.ino, node.size, node.ctime(), owner)
+        (node.ino, node.size, node.mtime, owner)
     };
-    key(old) != key(new) || unsettled.is_some_and(|from| new.ctime() >= from)
+    if key(old) != key(new) || unsettled.is_some_and(|from| new.ctime() >= from) {
+        Verdict::Changed
+    } else if old.ctime() == new.ctime() {
+        Verdict::Same
+    } else if old.linked || new.linked {
+        // A name of the inode came or went: the link belongs into the layer.
+        Verdict::Changed
+    } else {
+        Verdict::OnlyChangeTime
+    }
+}
+
+/// Whether a file is known to have the content and attributes that it had before.
+fn content_is_known(rootfs: &Rootfs, path: &[u8], before: &Node, after: &Node) -> Result<bool> {
+    let file_type = FileType::of_mode(after.mode.into());
+    if !matches!(file_type, FileType::File | FileType::Symlink) {
+        return Ok(true);
+    }
+    let mut hash = ContentHash::new();
+    let mut xattrs = 0;
+    let Some(known) = rootfs.fingerprints.known(before.ino, before.ctime()) else {
+        return Ok(false);
+    };
+    if file_type == FileType::Symlink {
+        hash.update(&rootfs.readlink(path)?);
+    } else {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let mut file = File::from(rootfs.open(path, flags, 0)?);
+        let mut buffer = vec![0; BUFFER];
+        loop {
+            let count = file.read(&mut buffer).at("read", path)?;
+            if count == 0 {
+                break;
+            }
+            hash.update(&buffer[..count]);
+        }
+        xattrs = xattr_hash(rootfs, file.as_fd()).at("listxattr", path)?;
+    }
+    let same = hash.finish(xattrs) == known;
+    if same {
+        rootfs.fingerprints.remember(after.ino, after.ctime(), known);
+    }
+    Ok(same)
 }
 
 /// Pairs the names of two sorted directories.
@@ -105,12 +176,23 @@ mod tests {
             name_length: 0,
             name_start: 0,
             child: NONE,
+            linked: false,
+            mtime: 9,
             capability: 0,
         };
-        assert!(!file_changed(&node, &node, None));
         let from = |secs| Some(Timestamp { secs, nanos: 0 });
-        assert!(!file_changed(&node, &node, from(101)));
-        assert!(file_changed(&node, &node, from(100)));
-        assert!(file_changed(&node, &Node { ctime_nanos: 6, ..node }, None));
+        let touched = Node { ctime_nanos: 6, ..node };
+        for (after, unsettled, expected) in [
+            (node, None, Verdict::Same),
+            (node, from(101), Verdict::Same),
+            (node, from(100), Verdict::Changed),
+            (touched, None, Verdict::OnlyChangeTime),
+            (Node { linked: true, ..touched }, None, Verdict::Changed),
+            (Node { mtime: 10, ..touched }, None, Verdict::Changed),
+            (Node { size: 3, ..touched }, None, Verdict::Changed),
+            (Node { capability: 3, ..node }, None, Verdict::Changed),
+        ] {
+            assert_eq!(verdict(&node, &after, unsettled), expected);
+        }
     }
 }

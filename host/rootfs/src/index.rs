@@ -2,7 +2,9 @@
 //!
 //! It holds names, types, sizes, change times and the image's view of mode and owner, never
 //! content. Equal means unchanged: whatever changes a file's content or metadata on disk moves its
-//! change time, and nothing can set that back.
+//! change time, and nothing can set that back. Where only the change time moved, as a chmod to the
+//! same mode does, the content's fingerprint decides if it is known; else the file counts as
+//! changed.
 //!
 //! # Racy entries
 //! Kernels before 6.13 stamp changes with a clock that ticks every 1 to 10 ms, so a change within
@@ -53,6 +55,10 @@ pub(crate) struct Node {
     pub(crate) name_start: u32,
     /// Number of the directory's [`Dir`], else [`NONE`].
     pub(crate) child: u32,
+    /// It is one name of several.
+    pub(crate) linked: bool,
+    /// A hash of the modification time.
+    pub(crate) mtime: u32,
     /// A hash of the ledger's capability of a file, which moves no change time.
     pub(crate) capability: u32,
 }
@@ -335,6 +341,8 @@ impl Node {
             name_length: 0,
             name_start: 0,
             child: NONE,
+            linked: seen.nlink > 1 && !seen.is_dir(),
+            mtime: time_hash(seen.mtime),
             capability: capability.map_or(0, |capability| walk::hash(capability.as_bytes())),
         }
     }
@@ -346,6 +354,13 @@ impl Node {
     pub(crate) const fn ctime(&self) -> Timestamp {
         Timestamp { secs: self.ctime_secs, nanos: self.ctime_nanos }
     }
+}
+
+/// Moves every bit of a time into 32.
+fn time_hash(time: Timestamp) -> u32 {
+    let mixed = time.secs.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        ^ u64::from(time.nanos).wrapping_mul(0xc2b2_ae3d_27d4_eb4f);
+    u32::try_from(mixed >> 32).unwrap_or_default()
 }
 
 pub(crate) fn too_many() -> RootfsError {

@@ -12,10 +12,12 @@ use rustix::fs::OFlags;
 
 use crate::changes::{Change, ChangeSet};
 use crate::error::{At, Result};
+use crate::fingerprint::{ContentHash, Hashing};
 use crate::metadata::{FileType, Metadata};
 use crate::path;
 use crate::rootfs::Rootfs;
 use crate::unpack::{OPAQUE, WHITEOUT};
+use crate::walk::hash_xattrs;
 use crate::xattr::is_content;
 
 /// Where the entries of a layer go.
@@ -135,11 +137,21 @@ impl<S: EntrySink> Writer<'_, S> {
         if found.is_dir() {
             self.written.insert(path.to_vec());
         }
-        match file {
-            Some(mut file) => self.sink.append_entry(&entry, &mut file),
+        let mut hash = ContentHash::new();
+        if let Kind::Symlink { target } = &entry.kind {
+            hash.update(target);
+        }
+        let mut data = Hashing { inner: file, hash };
+        match &data.inner {
+            Some(_) => self.sink.append_entry(&entry, &mut data),
             None => self.sink.append_entry(&entry, &mut std::io::empty()),
         }
-        .at("write", path)
+        .at("write", path)?;
+        if matches!(entry.kind, Kind::File { .. } | Kind::Symlink { .. }) {
+            let print = data.hash.finish(hash_xattrs(entry.xattrs.iter()));
+            self.rootfs.fingerprints.remember(found.ino, found.ctime, print);
+        }
+        Ok(())
     }
 
     /// What to write; `None` for a socket.

@@ -16,6 +16,7 @@
 mod attributes;
 mod diff;
 mod error;
+mod fingerprint;
 mod layer;
 mod ledger;
 mod list;

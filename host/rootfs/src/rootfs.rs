@@ -10,6 +10,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::error::{At, Result, RootfsError};
+use crate::fingerprint::Fingerprints;
 use crate::ledger::Ledger;
 use crate::metadata::{Metadata, STATX};
 use crate::path;
@@ -35,6 +36,7 @@ pub struct Rootfs {
     host_path: PathBuf,
     root: OwnedFd,
     pub(crate) ledger: Ledger,
+    pub(crate) fingerprints: Fingerprints,
     ownership: Ownership,
     /// The uid that files are stored as, in ledger mode.
     own_uid: Option<u32>,
@@ -86,7 +88,14 @@ impl Rootfs {
             Ownership::Kernel => None,
             Ownership::Ledger => Some(rustix::process::geteuid().as_raw()),
         };
-        let rootfs = Self { host_path: host_path.to_path_buf(), root, ledger, ownership, own_uid };
+        let rootfs = Self {
+            host_path: host_path.to_path_buf(),
+            root,
+            fingerprints: Fingerprints::default(),
+            ledger,
+            ownership,
+            own_uid,
+        };
         // Says early, and with a remedy, what every later operation would fail with.
         rootfs.resolve(b"", OFlags::PATH, Mode::empty()).map_err(|errno| {
             setup(

@@ -206,15 +206,24 @@ impl Walk<'_> {
 /// A hash of the extended attributes that layers hold; 0 when there are none.
 pub(crate) fn xattr_hash(rootfs: &Rootfs, fd: BorrowedFd<'_>) -> rustix::io::Result<u32> {
     let names = rootfs.xattr_names(fd)?;
+    let mut list = Vec::new();
+    for name in names.into_iter().filter(|name| crate::xattr::is_content(name)) {
+        let value = rootfs.xattr(fd, &name)?;
+        list.push((name, value));
+    }
+    Ok(hash_xattrs(list.iter().map(|(name, value)| (name, value))))
+}
+
+/// As [`xattr_hash`], of a sorted list.
+pub(crate) fn hash_xattrs<'a>(list: impl Iterator<Item = (&'a Vec<u8>, &'a Vec<u8>)>) -> u32 {
     let mut all = Vec::new();
-    for name in names.iter().filter(|name| crate::xattr::is_content(name)) {
-        let value = rootfs.xattr(fd, name)?;
+    for (name, value) in list {
         all.extend_from_slice(name);
         all.push(0);
         all.extend_from_slice(&value.len().to_le_bytes());
-        all.extend_from_slice(&value);
+        all.extend_from_slice(value);
     }
-    Ok(if all.is_empty() { 0 } else { hash(&all) })
+    if all.is_empty() { 0 } else { hash(&all) }
 }
 
 /// A hash that is never 0.

@@ -13,9 +13,11 @@ use rustix::io::Errno;
 use super::{Unpacker, refused};
 use crate::attributes::change_times;
 use crate::error::{At, Result, RootfsError, show};
+use crate::fingerprint::ContentHash;
 use crate::metadata::{FileType, S_IFDIR, S_IFREG, Timestamp};
 use crate::path;
-use crate::rootfs::stat_at;
+use crate::rootfs::{stat_at, stat_fd};
+use crate::walk::xattr_hash;
 use crate::xattr::{CAPABILITY, is_content};
 
 impl Unpacker<'_> {
@@ -82,12 +84,27 @@ impl Unpacker<'_> {
         let made =
             openat(self.here()?.fd.as_fd(), name, flags | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR);
         let mut file = File::from(made.at("unpack", &entry.path)?);
-        write_data(&mut file, size, reader, &mut self.buffer).at("write", &entry.path)?;
+        let hash =
+            write_data(&mut file, size, reader, &mut self.buffer).at("write", &entry.path)?;
         self.stats.bytes += size;
         let mode = S_IFREG | entry.mode;
         self.rootfs.settle(file.as_fd(), owner(entry), mode).at("chown", &entry.path)?;
         self.set_xattrs(file.as_fd(), entry)?;
-        set_mtime(file.as_fd(), entry)
+        set_mtime(file.as_fd(), entry)?;
+        let Some(hash) = hash else { return Ok(()) };
+        let xattrs = if entry.xattrs.is_empty() {
+            0
+        } else {
+            xattr_hash(self.rootfs, file.as_fd()).at("listxattr", &entry.path)?
+        };
+        self.remember(file.as_fd(), hash.finish(xattrs)).at("stat", &entry.path)
+    }
+
+    /// Notes the content of what was just made.
+    fn remember(&self, fd: BorrowedFd<'_>, fingerprint: u64) -> rustix::io::Result<()> {
+        let stat = stat_fd(fd)?;
+        self.rootfs.fingerprints.remember(stat.stx_ino, stat.stx_ctime.into(), fingerprint);
+        Ok(())
     }
 
     fn directory(&mut self, entry: &Entry, name: &[u8]) -> Result<()> {
@@ -110,7 +127,10 @@ impl Unpacker<'_> {
         let (uid, gid) = (Some(entry.uid), Some(entry.gid));
         self.rootfs.change_owner(made.as_fd(), uid, gid).at("chown", &entry.path)?;
         self.stats.dropped_xattrs += entry.xattrs.len() as u64;
-        set_mtime(made.as_fd(), entry)
+        set_mtime(made.as_fd(), entry)?;
+        let mut hash = ContentHash::new();
+        hash.update(target);
+        self.remember(made.as_fd(), hash.finish(0)).at("stat", &entry.path)
     }
 
     fn hard_link(&mut self, entry: &Entry, name: &[u8], target: &[u8]) -> Result<()> {
@@ -177,13 +197,14 @@ impl Unpacker<'_> {
     }
 }
 
-/// Writes a file's content; holes stay holes.
+/// Writes a file's content and hashes it; holes stay holes, and are not worth hashing.
 fn write_data(
     file: &mut File,
     size: u64,
     reader: &mut LayerReader<&mut dyn Read>,
     buffer: &mut [u8],
-) -> std::io::Result<()> {
+) -> std::io::Result<Option<ContentHash>> {
+    let mut hash = ContentHash::new();
     let mut data = reader.data();
     let mut position = 0;
     let mut holes = false;
@@ -199,13 +220,15 @@ fn write_data(
         if count == 0 {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
+        hash.update(&buffer[..count]);
         file.write_all(&buffer[..count])?;
         position += count as u64;
     }
     if holes {
         file.set_len(size)?;
+        return Ok(None);
     }
-    Ok(())
+    Ok(Some(hash))
 }
 
 fn is_dir(dir: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<bool> {

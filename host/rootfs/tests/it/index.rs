@@ -21,6 +21,17 @@ fn changes_of_a_step() {
             ),
             ("new file", |r| touch(r, b"home/new", b"x"), &["home", "home/new"]),
             ("same size", |r| touch(r, b"bin/su", b"bin/SU"), &["bin", "bin/su"]),
+            (
+                "same size and time",
+                |r| {
+                    let time = r.metadata(b"bin/su", true).unwrap().mtime;
+                    touch(r, b"bin/su", b"bin/SU");
+                    r.set_mode(b"bin/su", 0o4755).unwrap();
+                    r.set_times(b"bin/su", None, Some(time), true).unwrap();
+                },
+                &["bin", "bin/su"],
+            ),
+            ("nothing, all over", to_itself, &[]),
             ("mode", |r| r.set_mode(b"bin/su", 0o6711).unwrap(), &["bin", "bin/su"]),
             ("owner", |r| r.set_owner(b"tmp", Some(9), None, true).unwrap(), &["tmp"]),
             (
@@ -210,4 +221,22 @@ fn a_ledger_cut_short_is_mended() {
     let index = Index::take(&rootfs).unwrap();
     assert_eq!(index.len(), 1);
     assert_eq!(rootfs.metadata(b"file", true).unwrap().uid, 0);
+}
+
+/// Sets every mode and owner on disk to what it is, so that every change time moves; but not of
+/// hard links, which count as changed then.
+fn to_itself(rootfs: &Rootfs) {
+    use rustix::fs::{AtFlags, Gid, Mode, Uid, chmodat, chownat, statat};
+    let root = rootfs.root_fd();
+    for path in view(rootfs).into_keys().filter(|path| !path.is_empty()) {
+        let Ok(stat) = statat(root, &path, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+        match rustix::fs::FileType::from_raw_mode(stat.st_mode) {
+            rustix::fs::FileType::Symlink => {
+                let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
+                chownat(root, &path, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW).unwrap();
+            }
+            rustix::fs::FileType::RegularFile if stat.st_nlink > 1 => {}
+            _ => chmodat(root, &path, Mode::from_raw_mode(stat.st_mode), AtFlags::empty()).unwrap(),
+        }
+    }
 }
