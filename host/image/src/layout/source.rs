@@ -62,7 +62,7 @@ impl ImageSource {
             problem: "it has no index.json",
         })?;
         let store = Store::open_read_only(dir);
-        let root = match wanted {
+        let entry = match wanted {
             None => default_image(dir, &index)?,
             Some(wanted) => match wanted.parse::<Digest>() {
                 Ok(digest) => by_digest(dir, &store, &index, &digest)?,
@@ -71,6 +71,7 @@ impl ImageSource {
                     .ok_or_else(|| no_such_image(dir, &index, wanted))?,
             },
         };
+        let root = typed(&store, entry)?;
         Ok(Self { store, root })
     }
 
@@ -222,17 +223,27 @@ fn by_digest(
     if let Some(entry) = index.manifests.iter().find(|entry| entry.digest == *digest) {
         return Ok(entry.clone());
     }
-    if store.has(digest).is_none() {
-        return Err(no_such_image(dir, index, &digest.to_string()));
+    match store.has(digest) {
+        Some(size) => Ok(Descriptor::new("", *digest, size)),
+        None => Err(no_such_image(dir, index, &digest.to_string())),
     }
-    let bytes = store.get(digest, MAX_MANIFEST_SIZE)?;
-    let size = bytes.len() as u64;
-    match Index::from_bytes(&bytes) {
-        Ok(index) => Ok(Descriptor::new(index.media_type(), *digest, size)),
+}
+
+/// The entry with the media type that its content tells, where it tells none that we know.
+fn typed(store: &Store, mut entry: Descriptor) -> Result<Descriptor, LayoutError> {
+    if media_type::is_manifest(&entry.media_type) || media_type::is_index(&entry.media_type) {
+        return Ok(entry);
+    }
+    let digest = entry.digest;
+    let bytes = store.get(&digest, MAX_MANIFEST_SIZE)?;
+    entry.media_type = match Index::from_bytes(&bytes) {
+        Ok(index) => index.media_type().to_owned(),
         Err(_) => Manifest::from_bytes(&bytes)
-            .map(|manifest| Descriptor::new(manifest.media_type(), *digest, size))
-            .map_err(|source| LayoutError::Manifest { digest: *digest, source }),
-    }
+            .map_err(|source| LayoutError::Manifest { digest, source })?
+            .media_type()
+            .to_owned(),
+    };
+    Ok(entry)
 }
 
 fn no_such_image(dir: &Path, index: &Index, wanted: &str) -> LayoutError {

@@ -38,7 +38,8 @@ pub fn write_layout(
     }
 
     // Another process may be adding an image: what is read must still hold when it is written.
-    let lock = File::open(dest.join("oci-layout")).map_err(failed("lock"))?;
+    // The directory is what all of them have in common; files get replaced.
+    let lock = File::open(dest).map_err(failed("lock"))?;
     if let Err(errno) = flock(&lock, FlockOperation::LockExclusive)
         && !matches!(errno, rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOLCK)
     {

@@ -112,6 +112,30 @@ fn layouts_are_read_back() {
     }
 }
 
+/// Older tools leave the media type out, others write one of their own.
+#[test]
+fn entries_without_a_media_type() {
+    let (dir, store) = store();
+    let dest = dir.path().join("layout");
+    let root = index_of(&store, &["linux/amd64"]);
+    write_layout(&dest, &store, &root, None).unwrap();
+    let index = fs::read_to_string(dest.join("index.json")).unwrap();
+    for instead in ["", "application/octet-stream"] {
+        let changed = index.replacen(
+            &format!("[{{\"mediaType\":\"{}\"", media_type::OCI_INDEX),
+            &format!("[{{\"mediaType\":\"{instead}\""),
+            1,
+        );
+        assert_ne!(changed, index);
+        fs::write(dest.join("index.json"), changed).unwrap();
+        let source = ImageSource::open(&dest, None).unwrap();
+        assert_eq!(source.root().media_type, media_type::OCI_INDEX);
+        let copy = Store::open(&dir.path().join("copy")).unwrap();
+        source.import(source.root(), &copy).unwrap();
+        assert_eq!(reachable(&copy, source.root()).unwrap().len(), 5);
+    }
+}
+
 #[test]
 fn names_move_and_other_images_stay() {
     let (dir, store) = store();
