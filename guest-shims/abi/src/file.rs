@@ -193,6 +193,59 @@ pub fn set_times(path: &[u8], atime: Time, mtime: Time, follow: bool) -> io::Res
     .map(drop)
 }
 
+/// A name in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirEntry {
+    /// The name.
+    pub name: Vec<u8>,
+    /// Whether it is a directory itself; a symlink to one is not.
+    pub is_dir: bool,
+    /// Whether it is a symbolic link.
+    pub is_symlink: bool,
+}
+
+/// The names in a directory, sorted by bytes, without `.` and `..`.
+///
+/// # Errors
+/// As `open(2)` and `getdents(2)`.
+pub fn read_dir(path: &[u8]) -> io::Result<Vec<DirEntry>> {
+    const HEADER: usize = 24;
+    let fd = open(path, wire::open::READ | wire::open::DIRECTORY, 0)?;
+    let mut entries = Vec::new();
+    // One name and its header always fit.
+    let mut buffer = vec![0; 8192];
+    let mut cookie = 0;
+    let result = loop {
+        let used = match sys::fd_readdir(fd, &mut buffer, cookie) {
+            Ok(used) => used,
+            Err(errno) => break Err(crate::error::from_errno(errno)),
+        };
+        let mut rest = &buffer[..used];
+        while let Some((header, after)) = rest.split_first_chunk::<HEADER>() {
+            let len = u32::from_le_bytes([header[16], header[17], header[18], header[19]]);
+            let Some((name, tail)) = after.split_at_checked(len as usize) else { break };
+            let kind = header[20];
+            if name != b"." && name != b".." {
+                let entry =
+                    DirEntry { name: name.to_vec(), is_dir: kind == 3, is_symlink: kind == 7 };
+                entries.push(entry);
+            }
+            cookie = u64::from_le_bytes([
+                header[0], header[1], header[2], header[3], header[4], header[5], header[6],
+                header[7],
+            ]);
+            rest = tail;
+        }
+        if used < buffer.len() {
+            break Ok(());
+        }
+    };
+    crate::fd::close(fd)?;
+    result?;
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(entries)
+}
+
 /// `getxattr(2)`, `lgetxattr(2)`: `None` when there is no such attribute.
 ///
 /// # Errors

@@ -125,6 +125,34 @@ imports! {
     fn nproc();
 }
 
+/// Preview 1's `fd_readdir`: the standard library's own listing needs names that are UTF-8.
+#[cfg(target_os = "wasi")]
+pub(crate) fn fd_readdir(fd: u32, out: &mut [u8], cookie: u64) -> Result<usize, i32> {
+    mod raw {
+        #[link(wasm_import_module = "wasi_snapshot_preview1")]
+        unsafe extern "C" {
+            pub(super) fn fd_readdir(
+                fd: u32,
+                out: *mut u8,
+                len: usize,
+                cookie: u64,
+                used: *mut usize,
+            ) -> i32;
+        }
+    }
+    let mut used = 0;
+    // SAFETY: both pointers are to exclusive borrows, and the length is the buffer's.
+    let result =
+        unsafe { raw::fd_readdir(fd, out.as_mut_ptr(), out.len(), cookie, &raw mut used) };
+    if result == 0 { Ok(used.min(out.len())) } else { Err(result) }
+}
+
+/// There is no preview 1 on other targets.
+#[cfg(not(target_os = "wasi"))]
+pub(crate) fn fd_readdir(_fd: u32, _out: &mut [u8], _cookie: u64) -> Result<usize, i32> {
+    Err(crate::wire::errno::ENOSYS)
+}
+
 #[cfg(all(target_os = "wasi", feature = "fork"))]
 pub(crate) use forking::fork;
 

@@ -1,9 +1,131 @@
-//! A POSIX shell.
+//! A POSIX shell (XCU 2), as dash, BusyBox's ash or bash as far as they agree with it.
+//!
+//! What runs beside the shell (pipelines, subshells, command substitutions) is a copy of it, made by
+//! the host as `fork(2)` would.
 
-use kiln_guest_abi::process;
+mod arith;
+mod builtins;
+mod exec;
+mod expand;
+mod output;
+mod pattern;
+mod redirect;
+mod state;
+
+use kiln_guest_abi::{fd, file, process, wire};
+use state::{Flow, Shell};
+use std::io;
+
+/// A file's contents.
+fn read_file(path: &[u8]) -> io::Result<Vec<u8>> {
+    let from = file::open(path, wire::open::READ, 0)?;
+    let text = read_all(from);
+    fd::close(from)?;
+    text
+}
+
+fn read_all(from: fd::Fd) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let mut buffer = vec![0; 65_536];
+    loop {
+        match output::read(from, &mut buffer)? {
+            0 => return Ok(text),
+            count => text.extend_from_slice(&buffer[..count]),
+        }
+    }
+}
 
 fn main() {
-    let args = kiln_guest_abi::init();
-    let pid = process::fork(|| args.len() as i32).unwrap();
-    println!("hello {} {:?}", args.len(), process::wait(pid));
+    let args: Vec<Vec<u8>> =
+        std::env::args_os().map(std::ffi::OsString::into_encoded_bytes).collect();
+    let name = args.first().cloned().unwrap_or_else(|| b"sh".to_vec());
+    let mut shell = Shell::new(name, process::flavor());
+    let code = start(&mut shell, args.get(1..).unwrap_or_default());
+    std::process::exit(code);
+}
+
+/// Reads the command line and runs what it asks for.
+fn start(shell: &mut Shell, args: &[Vec<u8>]) -> i32 {
+    let mut rest = args;
+    let (mut command, mut stdin) = (false, false);
+    while let Some((arg, after)) = rest.split_first() {
+        if arg == b"--" || arg == b"-" {
+            rest = after;
+            break;
+        }
+        if matches!(&arg[..], b"--login" | b"--noprofile" | b"--norc" | b"--posix") {
+            rest = after;
+            continue;
+        }
+        if arg.len() < 2 || !matches!(arg[0], b'-' | b'+') {
+            break;
+        }
+        if arg.starts_with(b"--") {
+            shell.needs_native("a long option");
+        }
+        rest = after;
+        let on = arg[0] == b'-';
+        for &letter in &arg[1..] {
+            match letter {
+                b'c' if on => command = true,
+                b's' if on => stdin = true,
+                b'l' | b'i' if on => {
+                    if letter == b'i' {
+                        shell.needs_native("an interactive shell");
+                    }
+                    read_profile(shell);
+                }
+                b'o' => {
+                    let Some((option, after)) = rest.split_first() else { break };
+                    rest = after;
+                    if builtins::set_named(shell, option, on).is_err() {
+                        return shell.finish(Err(Flow::Exit(2)));
+                    }
+                }
+                _ => {
+                    if !builtins::set_letter(shell, letter, on) {
+                        shell.complain(&format!("Illegal option -{}", char::from(letter)));
+                        return 2;
+                    }
+                }
+            }
+        }
+    }
+    let text = if command {
+        let Some((text, after)) = rest.split_first() else {
+            shell.complain("-c requires an argument");
+            return 2;
+        };
+        rest = after;
+        if let Some((name, after)) = rest.split_first() {
+            shell.name.clone_from(name);
+            rest = after;
+        }
+        Ok(text.clone())
+    } else if let (false, Some((path, after))) = (stdin, rest.split_first()) {
+        shell.name.clone_from(path);
+        rest = after;
+        read_file(path)
+    } else {
+        read_all(0)
+    };
+    shell.positional = rest.to_vec();
+    let text = match text {
+        Ok(text) => text,
+        Err(error) => {
+            let path = String::from_utf8_lossy(&shell.name).into_owned();
+            shell.complain(&format!("cannot open {path}: {}", kiln_guest_abi::error::text(&error)));
+            return 127;
+        }
+    };
+    let done = shell.script(&text);
+    shell.finish(done)
+}
+
+/// `/etc/profile`, for `-l`.
+fn read_profile(shell: &mut Shell) {
+    if let Ok(text) = read_file(b"/etc/profile") {
+        // An error in it is no error of the script's.
+        let _ = shell.script(&text);
+    }
 }

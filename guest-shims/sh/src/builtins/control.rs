@@ -1,0 +1,322 @@
+//! Builtins that direct execution, and those about processes.
+
+use super::{find, number, put, quote};
+use crate::state::{Done, Flow, Shell};
+use kiln_guest_abi::{file, process};
+use kiln_sh_syntax::Dialect;
+
+/// Files that source each other without end.
+const MAX_SOURCED: u32 = 200;
+
+/// Signals by number (signal(7)); 0 is `EXIT`.
+const SIGNALS: [(u32, &str); 17] = [
+    (0, "EXIT"),
+    (1, "HUP"),
+    (2, "INT"),
+    (3, "QUIT"),
+    (6, "ABRT"),
+    (9, "KILL"),
+    (10, "USR1"),
+    (12, "USR2"),
+    (13, "PIPE"),
+    (14, "ALRM"),
+    (15, "TERM"),
+    (17, "CHLD"),
+    (18, "CONT"),
+    (19, "STOP"),
+    (20, "TSTP"),
+    (21, "TTIN"),
+    (22, "TTOU"),
+];
+
+fn signal(name: &[u8]) -> Option<(u32, &'static str)> {
+    let text = std::str::from_utf8(name).ok()?.to_ascii_uppercase();
+    let bare = text.strip_prefix("SIG").unwrap_or(&text);
+    SIGNALS.into_iter().find(|(number, known)| *known == bare || text.parse() == Ok(*number))
+}
+
+pub(super) fn truth(_: &mut Shell, _: &[Vec<u8>]) -> Done {
+    Ok(0)
+}
+
+pub(super) fn falsehood(_: &mut Shell, _: &[Vec<u8>]) -> Done {
+    Ok(1)
+}
+
+pub(super) fn exit(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
+    let code = match words.get(1) {
+        Some(word) => number(shell, "exit", word)?,
+        None => shell.status,
+    };
+    Err(Flow::Exit(code & 0xff))
+}
+
+pub(super) fn return_(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
+    let code = match words.get(1) {
+        Some(word) => number(shell, "return", word)?,
+        None => shell.status,
+    };
+    if shell.functions_deep == 0 && shell.sourced_deep == 0 {
+        if shell.dialect == Dialect::Bash {
+            shell.complain("return: can only `return' from a function or sourced script");
+            return Ok(1);
+        }
+        return Err(Flow::Exit(code & 0xff));
+    }
+    Err(Flow::Return(code & 0xff))
+}
+
+/// `break` and `continue`.
+pub(super) fn leave(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
+    let name = String::from_utf8_lossy(&words[0]).into_owned();
+    let levels = match words.get(1) {
+        Some(word) => number(shell, &name, word)?,
+        None => 1,
+    };
+    if levels == 0 {
+        return shell.fatal(&format!("{name}: Illegal number: 0"));
+    }
+    if shell.loops == 0 {
+        return Ok(0);
+    }
+    shell.status = 0;
+    let levels = u32::try_from(levels).unwrap_or(1).min(shell.loops);
+    Err(if name == "break" { Flow::Break(levels) } else { Flow::Continue(levels) })
+}
+
+pub(super) fn eval(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
+    let text = words[1..].join(&b' ');
+    if text.iter().all(u8::is_ascii_whitespace) {
+        return Ok(0);
+    }
+    let line = shell.line;
+    let done = shell.script(&text);
+    shell.line = line;
+    done
+}
+
+pub(super) fn source(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
+    let Some(name) = words.get(1) else {
+        return shell.fatal(".: filename argument required");
+    };
+    if shell.sourced_deep >= MAX_SOURCED {
+        shell.needs_native("files that source each other without end");
+    }
+    let path = if name.contains(&b'/') { Some(name.clone()) } else { search(shell, name) };
+    let text = path.and_then(|path| crate::read_file(&path).ok());
+    let Some(text) = text else {
+        let shown = String::from_utf8_lossy(name);
+        return shell.fatal(&format!(".: cannot open {shown}: No such file"));
+    };
+    let own = (words.len() > 2 && shell.dialect != Dialect::Dash)
+        .then(|| std::mem::replace(&mut shell.positional, words[2..].to_vec()));
+    let line = shell.line;
+    shell.sourced_deep += 1;
+    shell.status = 0;
+    let done = shell.script(&text);
+    shell.sourced_deep -= 1;
+    shell.line = line;
+    if let Some(own) = own {
+        shell.positional = own;
+    }
+    match done {
+        Err(Flow::Return(code)) => Ok(code),
+        other => other,
+    }
+}
+
+fn search(shell: &Shell, name: &[u8]) -> Option<Vec<u8>> {
+    let path = shell.get(b"PATH").unwrap_or_default();
+    let mut places: Vec<Vec<u8>> =
+        path.split(|&byte| byte == b':').map(|place| [place, b"/", name].concat()).collect();
+    if shell.dialect != Dialect::Dash {
+        places.push(name.to_vec());
+    }
+    places.into_iter().find(|place| file::stat(place).is_ok_and(|there| there.is_file()))
+}
+
+pub(super) fn times(shell: &mut Shell, _: &[Vec<u8>]) -> Done {
+    put(shell, "times", b"0m0.00s 0m0.00s\n0m0.00s 0m0.00s\n")
+}
+
+pub(super) fn trap(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
+    let words = match words.get(1).map(Vec::as_slice) {
+        Some(b"--") => &words[2..],
+        Some(b"-l" | b"-p") => shell.needs_native("trap -l"),
+        _ => &words[1..],
+    };
+    let Some(first) = words.first() else {
+        let mut text = Vec::new();
+        let exit = shell.exit_trap.iter().map(|action| ("EXIT", action));
+        for (name, action) in exit.chain(shell.traps.iter().map(|(name, action)| (*name, action))) {
+            text.extend([b"trap -- ", &quote(action)[..], b" ", name.as_bytes(), b"\n"].concat());
+        }
+        return put(shell, "trap", &text);
+    };
+    // One operand, or a number first, takes traps away.
+    let resets = words.len() == 1 || first.iter().all(u8::is_ascii_digit);
+    let (action, names) = if resets { (None, words) } else { (Some(first), &words[1..]) };
+    let action = action.filter(|action| *action != b"-");
+    let mut status = 0;
+    for name in names {
+        match signal(name) {
+            Some((0, _)) => shell.exit_trap = action.cloned(),
+            Some((_, known)) => {
+                match action {
+                    Some(action) => shell.traps.insert(known, action.clone()),
+                    None => shell.traps.remove(known),
+                };
+            }
+            None if matches!(&name[..], b"ERR" | b"DEBUG" | b"RETURN") => {
+                shell.needs_native("trap ERR, DEBUG, RETURN");
+            }
+            None => {
+                shell.complain(&format!("trap: {}: bad trap", String::from_utf8_lossy(name)));
+                status = 1;
+            }
+        }
+    }
+    Ok(status)
+}
+
+pub(super) fn command(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
+    let mut rest = &words[1..];
+    let (mut brief, mut verbose, mut standard) = (false, false, false);
+    while let Some(option) = rest.first().filter(|word| word.len() > 1 && word[0] == b'-') {
+        rest = &rest[1..];
+        match &option[..] {
+            b"--" => break,
+            b"-v" => brief = true,
+            b"-V" => verbose = true,
+            b"-p" => standard = true,
+            other => {
+                let shown = String::from_utf8_lossy(other).into_owned();
+                return shell.fatal(&format!("command: Illegal option {shown}"));
+            }
+        }
+    }
+    let Some(name) = rest.first() else { return Ok(0) };
+    if brief || verbose {
+        return describe(
+            shell,
+            if brief { rest.get(..1).unwrap_or_default() } else { rest },
+            verbose,
+        );
+    }
+    if let Some((_, run)) = find(name, shell.dialect) {
+        if name == b"exec" {
+            let program = rest[1..].to_vec();
+            if program.is_empty() {
+                return Ok(0);
+            }
+            let status = shell.run_program(&program, &program[0]);
+            return Err(Flow::Exit(status));
+        }
+        return run(shell, rest);
+    }
+    if standard {
+        shell.needs_native("command -p");
+    }
+    Ok(shell.run_program(rest, name))
+}
+
+pub(super) fn type_(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
+    if shell.dialect == Dialect::Bash && words.get(1).is_some_and(|word| word.starts_with(b"-")) {
+        shell.needs_native("type with options");
+    }
+    describe(shell, &words[1..], true)
+}
+
+const RESERVED: [&str; 16] = [
+    "!", "{", "}", "case", "do", "done", "elif", "else", "esac", "fi", "for", "if", "in", "then",
+    "until", "while",
+];
+
+/// `command -v`, `command -V`, `type`.
+fn describe(shell: &Shell, names: &[Vec<u8>], verbose: bool) -> Done {
+    let path = shell.get(b"PATH").unwrap_or_default();
+    let mut status = 0;
+    for name in names {
+        let shown = String::from_utf8_lossy(name).into_owned();
+        let (brief, long) = if RESERVED.contains(&shown.as_str()) {
+            (shown.clone(), "a shell keyword".to_owned())
+        } else if shell.functions.contains_key(name) {
+            (shown.clone(), "a shell function".to_owned())
+        } else if let Some((kind, _)) = find(name, shell.dialect) {
+            let special = kind == super::Builtin::Special && shell.dialect == Dialect::Dash;
+            let text = if special { "a special shell builtin" } else { "a shell builtin" };
+            (shown.clone(), text.to_owned())
+        } else if let Ok(found) = process::find_program(name, &path) {
+            let found = String::from_utf8_lossy(&found).into_owned();
+            (found.clone(), found)
+        } else {
+            status = if shell.dialect == Dialect::Dash { 127 } else { 1 };
+            if verbose {
+                put(shell, "type", format!("{shown}: not found\n").as_bytes())?;
+            }
+            continue;
+        };
+        let line = if verbose { format!("{shown} is {long}\n") } else { format!("{brief}\n") };
+        put(shell, "command", line.as_bytes())?;
+    }
+    Ok(status)
+}
+
+pub(super) fn wait(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
+    if words.len() == 1 {
+        for pid in std::mem::take(&mut shell.children) {
+            let _ = process::wait(pid);
+        }
+        shell.ended.clear();
+        return Ok(0);
+    }
+    let mut status = 0;
+    for word in &words[1..] {
+        let pid = String::from_utf8_lossy(word).parse::<i32>().ok();
+        let Some(pid) = pid else { shell.needs_native("wait for a job") };
+        status = if shell.children.contains(&pid) || shell.ended.contains_key(&pid) {
+            let code = shell.wait_for(pid);
+            shell.ended.insert(pid, code);
+            code
+        } else {
+            127
+        };
+    }
+    Ok(status)
+}
+
+pub(super) fn kill(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
+    let mut rest = &words[1..];
+    let mut number = 15;
+    if let Some(option) = rest.first().filter(|word| word.len() > 1 && word[0] == b'-') {
+        let (name, used): (&[u8], usize) = match &option[..] {
+            b"-s" => (rest.get(1).map(Vec::as_slice).unwrap_or_default(), 2),
+            b"-l" => shell.needs_native("kill -l"),
+            other => (&other[1..], 1),
+        };
+        let Some((known, _)) = signal(name) else {
+            return shell
+                .fatal(&format!("kill: invalid signal: {}", String::from_utf8_lossy(name)));
+        };
+        number = known;
+        rest = rest.get(used..).unwrap_or_default();
+    }
+    let mut status = 0;
+    for word in rest {
+        let text = String::from_utf8_lossy(word).into_owned();
+        let Ok(pid) = text.parse::<i32>() else { shell.needs_native("kill of a job") };
+        if pid == shell.pid && number != 0 && number != 9 {
+            shell.needs_native("a signal to the shell itself");
+        }
+        if let Err(error) = process::kill(pid, number) {
+            shell.complain(&format!("kill: {}", kiln_guest_abi::error::text(&error)));
+            status = 1;
+        }
+    }
+    Ok(status)
+}
+
+pub(super) fn ulimit(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
+    // Limits of guests are the host's; raising or lowering those of a process changes no file.
+    if words.len() > 2 { Ok(0) } else { shell.needs_native("ulimit that shows a limit") }
+}

@@ -1,0 +1,255 @@
+//! What a shell remembers: variables, functions, options, traps.
+
+use kiln_guest_abi::process::{self, Flavor};
+use kiln_sh_syntax::{Command, Dialect, is_name};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// A variable.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Variable {
+    /// `None`: exported or read-only, but not set.
+    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) exported: bool,
+    pub(crate) readonly: bool,
+}
+
+/// `set -o` and its letters.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Options {
+    pub(crate) allexport: bool,
+    pub(crate) errexit: bool,
+    pub(crate) noglob: bool,
+    pub(crate) noexec: bool,
+    pub(crate) nounset: bool,
+    pub(crate) verbose: bool,
+    pub(crate) xtrace: bool,
+    pub(crate) noclobber: bool,
+    pub(crate) pipefail: bool,
+    /// Remembered and shown only.
+    pub(crate) others: [bool; 6],
+}
+
+/// Options by letter (0 for none), name and place; the places after those with an effect are in
+/// [`Options::others`].
+pub(crate) const OPTIONS: [(u8, &str); 15] = [
+    (b'a', "allexport"),
+    (b'e', "errexit"),
+    (b'f', "noglob"),
+    (b'n', "noexec"),
+    (b'u', "nounset"),
+    (b'v', "verbose"),
+    (b'x', "xtrace"),
+    (b'C', "noclobber"),
+    (0, "pipefail"),
+    (b'b', "notify"),
+    (b'm', "monitor"),
+    (b'I', "ignoreeof"),
+    (b'E', "emacs"),
+    (b'V', "vi"),
+    (b'h', "hashall"),
+];
+
+impl Options {
+    /// The flag at a place of [`OPTIONS`].
+    pub(crate) fn flag(&mut self, place: usize) -> &mut bool {
+        match place {
+            0 => &mut self.allexport,
+            1 => &mut self.errexit,
+            2 => &mut self.noglob,
+            3 => &mut self.noexec,
+            4 => &mut self.nounset,
+            5 => &mut self.verbose,
+            6 => &mut self.xtrace,
+            7 => &mut self.noclobber,
+            8 => &mut self.pipefail,
+            other => &mut self.others[(other - 9).min(5)],
+        }
+    }
+}
+
+/// Why execution does not go on with the next command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// `break`: so many loops to leave.
+    Break(u32),
+    /// `continue`: so many loops to leave, the last is continued.
+    Continue(u32),
+    /// `return`
+    Return(i32),
+    /// `exit`, or an error that ends the shell.
+    Exit(i32),
+}
+
+/// The result of executing: a status, or a flow that is not the usual one.
+pub(crate) type Done = Result<i32, Flow>;
+
+/// A shell.
+#[derive(Debug)]
+pub(crate) struct Shell {
+    pub(crate) dialect: Dialect,
+    pub(crate) name: Vec<u8>,
+    pub(crate) positional: Vec<Vec<u8>>,
+    pub(crate) variables: BTreeMap<Vec<u8>, Variable>,
+    pub(crate) functions: BTreeMap<Vec<u8>, Rc<Command>>,
+    pub(crate) options: Options,
+    pub(crate) status: i32,
+    /// The status of the last command substitution, for assignments alone.
+    pub(crate) substituted: Option<i32>,
+    pub(crate) pid: i32,
+    pub(crate) last_background: Option<i32>,
+    /// Above zero where a failure is being tested, so that `set -e` does not apply.
+    pub(crate) tested: u32,
+    pub(crate) loops: u32,
+    pub(crate) functions_deep: u32,
+    pub(crate) sourced_deep: u32,
+    /// Variables to be put back at the end of each function that is running.
+    pub(crate) locals: Vec<Vec<(Vec<u8>, Option<Variable>)>>,
+    /// The action of `trap … EXIT`.
+    pub(crate) exit_trap: Option<Vec<u8>>,
+    /// Other traps: kept to be shown; no signal arrives here.
+    pub(crate) traps: BTreeMap<&'static str, Vec<u8>>,
+    pub(crate) line: u32,
+    /// Position of `getopts` inside an argument.
+    pub(crate) getopts_at: usize,
+    /// Children whose end was seen while waiting for others.
+    pub(crate) ended: BTreeMap<i32, i32>,
+    pub(crate) children: Vec<i32>,
+}
+
+impl Shell {
+    pub(crate) fn new(name: Vec<u8>, flavor: Flavor) -> Self {
+        let dialect = match flavor {
+            Flavor::Gnu => Dialect::Dash,
+            Flavor::BusyBox => Dialect::Ash,
+            Flavor::Bash => Dialect::Bash,
+        };
+        let mut shell = Self {
+            dialect,
+            name,
+            positional: Vec::new(),
+            variables: BTreeMap::new(),
+            functions: BTreeMap::new(),
+            options: Options::default(),
+            status: 0,
+            substituted: None,
+            pid: process::id(),
+            last_background: None,
+            tested: 0,
+            loops: 0,
+            functions_deep: 0,
+            sourced_deep: 0,
+            locals: Vec::new(),
+            exit_trap: None,
+            traps: BTreeMap::new(),
+            line: 1,
+            getopts_at: 0,
+            ended: BTreeMap::new(),
+            children: Vec::new(),
+        };
+        shell.import_environment();
+        shell
+    }
+
+    fn import_environment(&mut self) {
+        for (name, value) in std::env::vars_os() {
+            let name = name.into_encoded_bytes();
+            if is_name(&name) && name != b"IFS" {
+                let value = Some(value.into_encoded_bytes());
+                self.variables.insert(name, Variable { value, exported: true, readonly: false });
+            }
+        }
+        for (name, value) in [("IFS", " \t\n"), ("OPTIND", "1"), ("PS4", "+ ")] {
+            self.variables
+                .entry(name.into())
+                .or_default()
+                .value
+                .get_or_insert_with(|| value.into());
+        }
+        let ppid = process::parent_id().to_string().into_bytes();
+        self.variables
+            .insert(b"PPID".to_vec(), Variable { value: Some(ppid), ..Variable::default() });
+        let cwd = process::current_dir().unwrap_or_else(|_| b"/".to_vec());
+        let believed = self.get(b"PWD").filter(|path| path.starts_with(b"/"));
+        let same = believed.is_some_and(|path| {
+            let stat = |path: &[u8]| kiln_guest_abi::file::stat(path).ok();
+            stat(&path).zip(stat(b".")).is_some_and(|(a, b)| (a.dev, a.ino) == (b.dev, b.ino))
+        });
+        if !same {
+            let exported = true;
+            self.variables
+                .insert(b"PWD".to_vec(), Variable { value: Some(cwd), exported, readonly: false });
+        }
+        if self.dialect != Dialect::Dash {
+            let level = self
+                .get(b"SHLVL")
+                .and_then(|text| std::str::from_utf8(&text).ok()?.parse::<u32>().ok())
+                .unwrap_or(0);
+            let value = Some(level.saturating_add(1).to_string().into_bytes());
+            self.variables
+                .insert(b"SHLVL".to_vec(), Variable { value, exported: true, readonly: false });
+        }
+    }
+
+    /// A variable's value.
+    pub(crate) fn get(&self, name: &[u8]) -> Option<Vec<u8>> {
+        if name == b"LINENO" {
+            return Some(self.line.to_string().into_bytes());
+        }
+        self.variables.get(name).and_then(|variable| variable.value.clone())
+    }
+
+    /// Sets a variable; the error is what the shell says.
+    pub(crate) fn set(&mut self, name: &[u8], value: Vec<u8>) -> Result<(), String> {
+        if name == b"OPTIND" {
+            self.getopts_at = 0;
+        }
+        let allexport = self.options.allexport;
+        let variable = self.variables.entry(name.to_vec()).or_default();
+        if variable.readonly {
+            return Err(format!("{}: is read only", String::from_utf8_lossy(name)));
+        }
+        variable.value = Some(value);
+        variable.exported |= allexport;
+        Ok(())
+    }
+
+    /// The environment of a program.
+    pub(crate) fn environment(&self) -> Vec<Vec<u8>> {
+        self.variables
+            .iter()
+            .filter(|(_, variable)| variable.exported)
+            .filter_map(|(name, variable)| {
+                variable.value.as_ref().map(|value| [name, &b"="[..], value].concat())
+            })
+            .collect()
+    }
+
+    /// `$-`
+    pub(crate) fn flags(&mut self) -> Vec<u8> {
+        let mut flags = Vec::new();
+        for (place, (letter, _)) in OPTIONS.iter().enumerate() {
+            if *self.options.flag(place) && *letter != 0 {
+                flags.push(*letter);
+            }
+        }
+        flags
+    }
+
+    /// Says something on standard error, as this shell does.
+    pub(crate) fn complain(&self, text: &str) {
+        let name = String::from_utf8_lossy(&self.name);
+        crate::output::error(format!("{name}: {}: {text}\n", self.line).as_bytes());
+    }
+
+    /// An error that ends a shell that is not interactive.
+    pub(crate) fn fatal<T>(&self, text: &str) -> Result<T, Flow> {
+        self.complain(text);
+        Err(Flow::Exit(if self.dialect == Dialect::Bash { 1 } else { 2 }))
+    }
+
+    /// Text that only a native shell can execute.
+    pub(crate) fn needs_native(&self, what: &str) -> ! {
+        process::needs_native(&format!("sh: {what}"))
+    }
+}
