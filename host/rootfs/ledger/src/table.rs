@@ -42,7 +42,7 @@ const GID: usize = 11;
 const RDEV_MAJOR: usize = 12;
 const RDEV_MINOR: usize = 13;
 const CAP_LENGTH: usize = 14;
-const CAP_WORDS: usize = 16;
+const CAP_WORDS: core::ops::Range<usize> = 16..22;
 
 const HAS_OWNER: u32 = 1;
 const HAS_MODE: u32 = 2;
@@ -100,17 +100,23 @@ impl Geometry {
         Self { slots: 2 << bits, records: 1 << bits }
     }
 
+    /// The word after the index.
+    const fn index_end(self) -> u64 {
+        self.slots.wrapping_add(HEADER_WORDS as u64)
+    }
+
     /// Length of the mapping in 32-bit words.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "at most 2^21 slots")]
     pub const fn words(self) -> usize {
-        HEADER_WORDS + self.slots as usize + self.records as usize * RECORD_WORDS
+        let records = (self.records as usize).wrapping_mul(RECORD_WORDS);
+        (self.index_end() as usize).wrapping_add(records)
     }
 
     /// Length of the mapping in bytes.
     #[must_use]
     pub const fn bytes(self) -> usize {
-        self.words() * 4
+        self.words().wrapping_mul(4)
     }
 }
 
@@ -249,14 +255,15 @@ impl<'a> Table<'a> {
     }
 
     fn find(&self, key: &Key) -> Slot<'a> {
-        let index_end = HEADER_WORDS as u64 + self.geometry.slots;
-        let blocks = self.geometry.slots / BLOCK;
-        let first = mix(key) % blocks;
-        for step in 0..MAX_BLOCKS.min(blocks) {
-            let block = (first + step) % blocks;
+        // Sizes are powers of two and sums fit by far: wrapping keeps panics out of the code.
+        let index_end = self.geometry.index_end();
+        let mask = self.geometry.slots.wrapping_sub(1);
+        let first = mix(key).wrapping_mul(BLOCK);
+        for step in 0..MAX_BLOCKS {
+            let block = first.wrapping_add(step.wrapping_mul(BLOCK)) & mask;
             for offset in 0..BLOCK {
-                let slot = block * BLOCK + (key.ino.wrapping_add(offset)) % BLOCK;
-                let number = HEADER_WORDS as u64 + slot;
+                let slot = block | (key.ino.wrapping_add(offset) % BLOCK);
+                let number = slot.wrapping_add(HEADER_WORDS as u64);
                 let Some(word) =
                     usize::try_from(number).ok().and_then(|number| self.words.get(number))
                 else {
@@ -280,8 +287,9 @@ impl<'a> Table<'a> {
         if record >= self.geometry.records {
             return None;
         }
-        let start = usize::try_from(index_end).ok()? + usize::try_from(record).ok()? * RECORD_WORDS;
-        self.words.get(start..start + RECORD_WORDS).map(Cell)
+        let start = u64::from(record).wrapping_mul(RECORD_WORDS as u64).wrapping_add(index_end);
+        let start = usize::try_from(start).ok()?;
+        self.words.get(start..start.wrapping_add(RECORD_WORDS)).map(Cell)
     }
 
     /// Writes a fresh record and puts it into the slot; false when another was faster.
@@ -299,11 +307,12 @@ impl<'a> Table<'a> {
                 (next < self.geometry.records).then(|| next.wrapping_add(1))
             })
             .map_err(|_| TableError::Full)?;
-        let index_end = HEADER_WORDS as u64 + self.geometry.slots;
+        let index_end = self.geometry.index_end();
         let cell = self.cell(index_end, mine).ok_or(TableError::Full)?;
-        let offset = (index_end + u64::from(mine) * RECORD_WORDS as u64) * 4;
+        let word = u64::from(mine).wrapping_mul(RECORD_WORDS as u64).wrapping_add(index_end);
+        let offset = word.wrapping_mul(4);
         let room = platform.reserve(offset, RECORD_WORDS as u64 * 4)
-            && platform.reserve(slot_number * 4, 4);
+            && platform.reserve(slot_number.wrapping_mul(4), 4);
         if !room {
             let _ = next.compare_exchange(
                 mine.wrapping_add(1),
@@ -405,7 +414,7 @@ impl Cell<'_> {
             rdev: has(HAS_RDEV).then(|| (self.load(RDEV_MAJOR), self.load(RDEV_MINOR))),
             capability: has(HAS_CAP).then(|| {
                 let mut words = [0; 6];
-                for (word, number) in words.iter_mut().zip(CAP_WORDS..) {
+                for (word, number) in words.iter_mut().zip(CAP_WORDS) {
                     *word = self.load(number);
                 }
                 Capability::from_words(self.load(CAP_LENGTH), words)
@@ -442,7 +451,7 @@ impl Cell<'_> {
         ] {
             self.store(word, value);
         }
-        for (word, value) in (CAP_WORDS..).zip(cap_words) {
+        for (word, value) in CAP_WORDS.zip(cap_words) {
             self.store(word, value);
         }
     }
