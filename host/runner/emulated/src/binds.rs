@@ -15,8 +15,9 @@ use kiln_emulated_core::config::{BindKind, FIRST_BIND_FD, MAX_BINDS};
 use kiln_rootfs::Rootfs;
 use kiln_runner::{MountSource, RunError, Step};
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, StatxFlags, Timespec, Timestamps,
-    UTIME_OMIT, fchmod, futimens, mkdirat, openat, openat2, readlinkat, statx, symlinkat, unlinkat,
+    AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, ResolveFlags, StatxFlags, Timespec,
+    Timestamps, UTIME_OMIT, chmodat, fchmod, flock, futimens, mkdirat, openat, openat2, readlinkat,
+    statx, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -78,10 +79,7 @@ fn failed(what: impl Into<String>) -> impl FnOnce(Errno) -> RunError {
 impl<'r> Stage<'r> {
     /// Prepares the step's directory beside the rootfs, and its binds.
     pub(crate) fn prepare(rootfs: &'r Rootfs, step: &Step) -> Result<Self, RunError> {
-        let directory = make_directory(rootfs)?;
-        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory_fd = openat(CWD, &directory, flags, Mode::empty())
-            .map_err(failed("open the step's directory"))?;
+        let (directory, directory_fd) = make_directory(rootfs)?;
         let mut stage =
             Stage { rootfs, directory, directory_fd, binds: Vec::new(), undo: Vec::new() };
         stage.add_kernel_trees()?;
@@ -243,12 +241,15 @@ impl<'r> Stage<'r> {
             let last = parts.peek().is_none();
             let want_dir = !last || is_dir;
             let flags = if want_dir { OFlags::DIRECTORY } else { OFlags::NONBLOCK };
-            let found = openat(
-                &parent,
-                OsStr::from_bytes(part),
-                flags | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-                Mode::empty(),
-            );
+            let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let name = OsStr::from_bytes(part);
+            let mut found = openat(&parent, name, flags, Mode::empty());
+            if matches!(found, Err(Errno::ACCESS)) {
+                // Left locked by a build that was killed.
+                let mode = if want_dir { 0o755 } else { 0o644 };
+                chmodat(&parent, name, Mode::from_raw_mode(mode), AtFlags::empty())?;
+                found = openat(&parent, name, flags, Mode::empty());
+            }
             let fd = match found {
                 Ok(fd) => fd,
                 // A link, or something else than what is mounted over it: it stays as it is, the
@@ -343,19 +344,32 @@ fn io_errno(error: std::io::Error) -> Errno {
     Errno::from_io_error(&error).unwrap_or(Errno::IO)
 }
 
-fn make_directory(rootfs: &Rootfs) -> Result<PathBuf, RunError> {
-    /// Steps of one rootfs run one after the other; leftovers of killed builds are few.
-    const MOST: u32 = 10_000;
+/// A directory for the step beside the rootfs, locked: what a killed build left is taken over.
+fn make_directory(rootfs: &Rootfs) -> Result<(PathBuf, OwnedFd), RunError> {
+    /// Steps of one rootfs run one after the other.
+    const MOST: u32 = 100;
     let base = rootfs.dir_path();
     for number in 0..MOST {
         let path = base.join(format!("step-{number}"));
-        match mkdirat(CWD, &path, Mode::RWXU) {
-            Ok(()) => return Ok(path),
-            Err(Errno::EXIST) => {}
-            Err(errno) => return Err(failed(format!("make {}", path.display()))(errno)),
+        let what = || failed(format!("make {}", path.display()));
+        let existed = match mkdirat(CWD, &path, Mode::RWXU) {
+            Ok(()) => false,
+            Err(Errno::EXIST) => true,
+            Err(errno) => return Err(what()(errno)),
+        };
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = openat(CWD, &path, flags, Mode::empty()).map_err(what())?;
+        match flock(&fd, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => continue,
+            Err(errno) => return Err(what()(errno)),
         }
+        if existed {
+            remove_tree(&fd).map_err(what())?;
+        }
+        return Ok((path, fd));
     }
-    Err(RunError::Limit(format!("{MOST} step directories in {}", base.display())))
+    Err(RunError::Limit(format!("{MOST} steps at once in {}", base.display())))
 }
 
 const fn path_flags() -> OFlags {

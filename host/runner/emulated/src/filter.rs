@@ -22,6 +22,7 @@ const TRAP: u32 = 0x0003_0000;
 const EPERM: u32 = 1;
 const EBADF: u32 = 9;
 const ENOSYS: u32 = 38;
+const EPROTONOSUPPORT: u32 = 93;
 const EAFNOSUPPORT: u32 = 97;
 const ENETUNREACH: u32 = 101;
 
@@ -46,8 +47,9 @@ const POINTER_HIGH: u32 = 12;
 
 /// Every namespace flag of clone(2).
 const NEW_NAMESPACES: u32 = 0x7e02_0000;
-/// `AF_UNIX`, `AF_INET`, `AF_INET6`, `AF_NETLINK`
-const FAMILIES: [u32; 4] = [1, 2, 10, 16];
+/// `AF_UNIX`, `AF_INET`, `AF_INET6`
+const FAMILIES: [u32; 3] = [1, 2, 10];
+const AF_NETLINK: u32 = 16;
 /// `TIOCSTI` and `TIOCLINUX`: putting input into a terminal.
 const TERMINAL_INPUT: [u32; 2] = [0x5412, 0x541c];
 
@@ -226,8 +228,18 @@ impl Program {
                     self.emit_test(EQUAL, family, 0, 1);
                     self.emit(RETURN, ALLOW);
                 }
-                let errno = if self.no_network { ENETUNREACH } else { EAFNOSUPPORT };
-                self.emit(RETURN, ERRNO | errno);
+                if self.no_network {
+                    self.emit(RETURN, ERRNO | ENETUNREACH);
+                    return;
+                }
+                // Of netlink only `NETLINK_ROUTE`, to look at interfaces: the kernel's audit and
+                // others are not a build's, and libaudit takes this errno for "no audit here".
+                self.emit_test(EQUAL, AF_NETLINK, 1, 0);
+                self.emit(RETURN, ERRNO | EAFNOSUPPORT);
+                self.emit(LOAD, argument(2).0);
+                self.emit_test(EQUAL, 0, 0, 1);
+                self.emit(RETURN, ALLOW);
+                self.emit(RETURN, ERRNO | EPROTONOSUPPORT);
             }
             Action::Clone => {
                 self.emit(LOAD, argument(0).0);
@@ -366,6 +378,8 @@ mod tests {
         assert_eq!(judge(nr::CLONE, [0x0121_0011, 0, 0, 0, 0, 0]), ALLOW);
         assert_eq!(judge(nr::SOCKET, [17, 3, 0, 0, 0, 0]), ERRNO | EAFNOSUPPORT);
         assert_eq!(judge(nr::SOCKET, [10, 1, 0, 0, 0, 0]), ALLOW);
+        assert_eq!(judge(nr::SOCKET, [16, 3, 0, 0, 0, 0]), ALLOW);
+        assert_eq!(judge(nr::SOCKET, [16, 3, 9, 0, 0, 0]), ERRNO | EPROTONOSUPPORT);
         assert_eq!(judge(nr::PRCTL, [22, 2, 0, 0, 0, 0]), TRAP);
         assert_eq!(judge(nr::PRCTL, [47, 2, 0, 0, 0, 0]), TRAP);
         assert_eq!(judge(nr::PRCTL, [15, 2, 0, 0, 0, 0]), ALLOW);

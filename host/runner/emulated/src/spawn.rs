@@ -55,6 +55,10 @@ pub(crate) fn spawn(
 
 /// Between fork and exec.
 fn set_up_child(descriptors: &[(RawFd, RawFd)], scope: Option<RawFd>) -> std::io::Result<()> {
+    // Whatever kiln or its parents hold open stays out of the step.
+    for (first, last) in [(3, FIRST_FD - 1), (END_FD, i32::MAX)] {
+        close_on_exec(first, last)?;
+    }
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     if limit.current.is_some_and(|current| current < DESCRIPTORS) {
         let wanted = rustix::process::Rlimit { current: Some(DESCRIPTORS), ..limit };
@@ -72,6 +76,13 @@ fn set_up_child(descriptors: &[(RawFd, RawFd)], scope: Option<RawFd>) -> std::io
     }
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     Ok(())
+}
+
+fn close_on_exec(first: RawFd, last: RawFd) -> std::io::Result<()> {
+    // SAFETY: numbers only.
+    let result =
+        unsafe { libc::syscall(libc::SYS_close_range, first, last, libc::CLOSE_RANGE_CLOEXEC) };
+    if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
 fn io(what: &str, errno: Errno) -> RunError {

@@ -196,6 +196,15 @@ impl Credentials {
         }
     }
 
+    /// Whether `CAP_SETUID` or `CAP_SETGID` is effective: a program may have kept it past its uid.
+    fn may_set(&self, which: Which) -> bool {
+        let capability = match which {
+            Which::User => 7,
+            Which::Group => 6,
+        };
+        self.caps()[0] & (1 << capability) != 0
+    }
+
     fn changing<T>(&self, which: Which, change: impl FnOnce(&Ids) -> T) -> T {
         let before = self.user.effective();
         let had_root = before == 0 || self.user.real() == 0 || self.user.saved() == 0;
@@ -220,8 +229,8 @@ impl Credentials {
     /// # Errors
     /// `EPERM`, `EINVAL`
     pub fn set(&self, which: Which, id: u32) -> Result<()> {
-        let root = self.is_root();
-        self.changing(which, |ids| ids.set(id, root))
+        let privileged = self.may_set(which);
+        self.changing(which, |ids| ids.set(id, privileged))
     }
 
     /// setreuid(2), setregid(2)
@@ -229,8 +238,8 @@ impl Credentials {
     /// # Errors
     /// `EPERM`
     pub fn set_real_effective(&self, which: Which, real: u32, effective: u32) -> Result<()> {
-        let root = self.is_root();
-        self.changing(which, |ids| ids.set_real_effective(real, effective, root))
+        let privileged = self.may_set(which);
+        self.changing(which, |ids| ids.set_real_effective(real, effective, privileged))
     }
 
     /// setresuid(2), setresgid(2)
@@ -238,13 +247,13 @@ impl Credentials {
     /// # Errors
     /// `EPERM`
     pub fn set_three(&self, which: Which, ids: [u32; 3]) -> Result<()> {
-        let root = self.is_root();
-        self.changing(which, |mine| mine.set_three(ids, root))
+        let privileged = self.may_set(which);
+        self.changing(which, |mine| mine.set_three(ids, privileged))
     }
 
     /// setfsuid(2), setfsgid(2)
     pub fn set_fs(&self, which: Which, id: u32) -> u32 {
-        self.ids(which).set_fs(id, self.is_root())
+        self.ids(which).set_fs(id, self.may_set(which))
     }
 
     /// Real, effective and saved.
@@ -290,7 +299,7 @@ impl Credentials {
     /// # Errors
     /// `EPERM`; `EINVAL` for more than [`MAX_GROUPS`].
     pub fn set_groups(&self, groups: &[u32]) -> Result<()> {
-        if !self.is_root() {
+        if !self.may_set(Which::Group) {
             return Err(Errno::PERM);
         }
         if groups.len() > MAX_GROUPS {
@@ -423,6 +432,18 @@ mod tests {
         assert_eq!((c.user.effective(), c.user.fs(), c.caps()[0]), (33, 33, 0));
         c.set_three(Which::User, [SAME, 0, SAME]).unwrap();
         assert!(c.is_root() && c.caps()[0] == DEFAULT_CAPS);
+    }
+
+    #[test]
+    fn kept_capabilities_still_change_groups() {
+        let c = user(0);
+        c.keep_caps().store(1, Relaxed);
+        c.set_three(Which::User, [6; 3]).unwrap();
+        assert_eq!(c.set_three(Which::Group, [6; 3]), Err(Errno::PERM));
+        let [_, permitted, inheritable, bounding] = c.caps();
+        c.set_caps([permitted, permitted, inheritable, bounding]);
+        c.set_three(Which::Group, [6; 3]).unwrap();
+        c.set_groups(&[]).unwrap();
     }
 
     #[test]

@@ -15,6 +15,8 @@ const PR_CAPBSET_DROP: usize = 24;
 const PR_GET_SECUREBITS: usize = 27;
 const PR_SET_SECUREBITS: usize = 28;
 const PR_CAP_AMBIENT: usize = 47;
+/// `CAP_CHECKPOINT_RESTORE`: programs count upwards until they get EINVAL.
+const LAST_CAP: usize = 40;
 /// `PR_SET_SECCOMP`
 const PR_SET_SECCOMP: usize = 22;
 
@@ -145,7 +147,7 @@ impl<G: Guest> World<'_, G> {
     fn prctl(&self, a: [usize; 6]) -> Result<usize> {
         use core::sync::atomic::Ordering::Relaxed;
         let [effective, permitted, inheritable, bounding] = self.cred.caps();
-        let bit = (a[1] < 64).then(|| 1u64 << a[1]).filter(|_| a[1] <= 40);
+        let bit = (a[1] < 64).then(|| 1u64 << a[1]).filter(|_| a[1] <= LAST_CAP);
         match a[0] {
             PR_SET_KEEPCAPS if a[1] <= 1 => {
                 self.cred.keep_caps().store(id(a[1]), Relaxed);
@@ -169,8 +171,9 @@ impl<G: Guest> World<'_, G> {
             PR_SET_SECUREBITS => Err(Errno::PERM),
             // No ambient set: clearing succeeds, nothing is in it, raising is refused.
             PR_CAP_AMBIENT => match a[1] {
-                1 | 3 | 4 => Ok(0),
-                2 => Err(Errno::PERM),
+                1 | 3 if a[2] <= LAST_CAP => Ok(0),
+                2 if a[2] <= LAST_CAP => Err(Errno::PERM),
+                4 => Ok(0),
                 _ => Err(Errno::INVAL),
             },
             // A filter of the guest's own would judge the handler's calls too; as on a kernel
