@@ -1,11 +1,13 @@
-//! Builds the guests and compiles them to native code: `kiln-guest-pack [GUESTS_DIR [OUT_DIR]]`.
+//! Builds the guests and compiles them to native code: `kiln-guest-pack [PROGRAM]...`.
+//!
+//! With programs named, only those are built; others stay as they were packed before.
 
 use kiln_guest_pack::config;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::{env, fs, io};
 use wasmtime::Engine;
@@ -49,32 +51,28 @@ fn main() -> ExitCode {
 }
 
 fn pack() -> Result<usize, Error> {
-    let mut args = env::args_os().skip(1);
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let guests = args.next().map_or_else(|| here.join(".."), PathBuf::from);
+    let only: Vec<String> = env::args().skip(1).collect();
+    let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let metadata = metadata(&guests)?;
     let target = metadata["target_directory"]
         .as_str()
         .ok_or_else(|| Error::Metadata("no target directory".into()))?;
-    let out = args.next().map_or_else(|| Path::new(target).join("packed"), PathBuf::from);
+    let out = Path::new(target).join("packed");
     let programs = programs(&metadata)?;
-
-    // CARGO_ENCODED_RUSTFLAGS and the like are for the host's target.
-    let built = Command::new("cargo")
-        .args(["build", "--release", "--bins"])
-        .current_dir(&guests)
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .env_remove("CARGO_TARGET_DIR")
-        .status()
-        .map_err(|error| Error::Io("cargo".into(), error))?;
-    if !built.success() {
-        return Err(Error::Build);
-    }
+    build(&guests, &only)?;
 
     fs::create_dir_all(&out).map_err(|error| Error::Io(out.display().to_string(), error))?;
     let engine = engine()?;
     let mut index = String::from("&[\n");
+    let mut packed = 0;
     for program in &programs {
+        if !only.is_empty()
+            && !only.contains(&program.name)
+            && !out.join(format!("{}.cwasm", program.name)).exists()
+        {
+            continue;
+        }
+        packed += 1;
         let wasm = Path::new(target).join("wasm32-wasip1/release").join(&program.name);
         let object = compile(&engine, &program.name, &wasm.with_extension("wasm"), &out)?;
         let path = out.join(format!("{}.cwasm", program.name));
@@ -90,7 +88,23 @@ fn pack() -> Result<usize, Error> {
     }
     index.push_str("]\n");
     replace_if_changed(&out.join("guests.rs"), index.as_bytes())?;
-    Ok(programs.len())
+    Ok(packed)
+}
+
+/// Builds every guest, or those named.
+fn build(guests: &Path, only: &[String]) -> Result<(), Error> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--release"]).current_dir(guests);
+    if only.is_empty() {
+        cargo.arg("--bins");
+    }
+    for name in only {
+        cargo.args(["--bin", name]);
+    }
+    // These are for the host's target.
+    cargo.env_remove("CARGO_ENCODED_RUSTFLAGS").env_remove("CARGO_TARGET_DIR");
+    let built = cargo.status().map_err(|error| Error::Io("cargo".into(), error))?;
+    if built.success() { Ok(()) } else { Err(Error::Build) }
 }
 
 fn metadata(guests: &Path) -> Result<Value, Error> {
