@@ -23,6 +23,7 @@ const EPERM: u32 = 1;
 const EBADF: u32 = 9;
 const ENOSYS: u32 = 38;
 const EPROTONOSUPPORT: u32 = 93;
+const EOPNOTSUPP: u32 = 95;
 const EAFNOSUPPORT: u32 = 97;
 const ENETUNREACH: u32 = 101;
 
@@ -49,7 +50,12 @@ const POINTER_HIGH: u32 = 12;
 const NEW_NAMESPACES: u32 = 0x7e02_0000;
 /// `AF_UNIX`, `AF_INET`, `AF_INET6`
 const FAMILIES: [u32; 3] = [1, 2, 10];
+const AF_UNIX: u32 = 1;
 const AF_NETLINK: u32 = 16;
+/// The default, ICMP, TCP, UDP, ICMPv6. Not those that connect by other calls than connect(2).
+const PROTOCOLS: [u32; 5] = [0, 1, 6, 17, 58];
+/// Connects and sends in one.
+const MSG_FASTOPEN: u32 = 0x2000_0000;
 /// `TIOCSTI` and `TIOCLINUX`: putting input into a terminal.
 const TERMINAL_INPUT: [u32; 2] = [0x5412, 0x541c];
 
@@ -85,6 +91,12 @@ enum Action {
     Prctl,
     Getsockopt,
     Socket,
+    /// Messages: none that opens a connection by the way; then to the handler, if there is an
+    /// address.
+    Send {
+        flags: u32,
+        address: Option<u32>,
+    },
     Clone,
 }
 
@@ -107,7 +119,9 @@ pub(crate) fn program(no_network: bool) -> Vec<u8> {
         (nr::PSELECT6, Action::EmulateIf(5)),
         (nr::EPOLL_PWAIT, Action::EmulateIf(4)),
         (nr::EPOLL_PWAIT2, Action::EmulateIf(4)),
-        (nr::SENDTO, Action::EmulateIf(4)),
+        (nr::SENDTO, Action::Send { flags: 3, address: Some(4) }),
+        (nr::SENDMSG, Action::Send { flags: 2, address: None }),
+        (nr::SENDMMSG, Action::Send { flags: 3, address: None }),
         (nr::CLOSE, Action::Guard(0)),
         (nr::FCNTL, Action::Guard(0)),
         (nr::DUP2, Action::Guard(1)),
@@ -225,8 +239,19 @@ impl Program {
                 self.emit(LOAD, argument(0).0);
                 let families = if self.no_network { &FAMILIES[..1] } else { &FAMILIES };
                 for &family in families {
-                    self.emit_test(EQUAL, family, 0, 1);
-                    self.emit(RETURN, ALLOW);
+                    if family == AF_UNIX {
+                        self.emit_test(EQUAL, family, 0, 1);
+                        self.emit(RETURN, ALLOW);
+                    } else {
+                        let protocols = u8::try_from(PROTOCOLS.len()).unwrap_or(u8::MAX);
+                        self.emit_test(EQUAL, family, 0, 2 * protocols + 2);
+                        self.emit(LOAD, argument(2).0);
+                        for protocol in PROTOCOLS {
+                            self.emit_test(EQUAL, protocol, 0, 1);
+                            self.emit(RETURN, ALLOW);
+                        }
+                        self.emit(RETURN, ERRNO | EPROTONOSUPPORT);
+                    }
                 }
                 if self.no_network {
                     self.emit(RETURN, ERRNO | ENETUNREACH);
@@ -240,6 +265,15 @@ impl Program {
                 self.emit_test(EQUAL, 0, 0, 1);
                 self.emit(RETURN, ALLOW);
                 self.emit(RETURN, ERRNO | EPROTONOSUPPORT);
+            }
+            Action::Send { flags, address } => {
+                self.emit(LOAD, argument(flags).0);
+                self.emit_test(ANY_BIT, MSG_FASTOPEN, 0, 1);
+                self.emit(RETURN, ERRNO | EOPNOTSUPP);
+                if let Some(address) = address {
+                    self.unless_null(address);
+                }
+                self.emulate(ALLOW);
             }
             Action::Clone => {
                 self.emit(LOAD, argument(0).0);
@@ -378,6 +412,12 @@ mod tests {
         assert_eq!(judge(nr::CLONE, [0x0121_0011, 0, 0, 0, 0, 0]), ALLOW);
         assert_eq!(judge(nr::SOCKET, [17, 3, 0, 0, 0, 0]), ERRNO | EAFNOSUPPORT);
         assert_eq!(judge(nr::SOCKET, [10, 1, 0, 0, 0, 0]), ALLOW);
+        assert_eq!(judge(nr::SOCKET, [2, 1, 262, 0, 0, 0]), ERRNO | EPROTONOSUPPORT);
+        assert_eq!(judge(nr::SOCKET, [2, 1, 6, 0, 0, 0]), ALLOW);
+        assert_eq!(judge(nr::SENDTO, [3, 1, 1, 0x2000_0000, 0, 0]), ERRNO | EOPNOTSUPP);
+        assert_eq!(judge(nr::SENDTO, [3, 1, 1, 0, 0, 0]), ALLOW);
+        assert_eq!(judge(nr::SENDTO, [3, 1, 1, 0, 8, 16]), TRAP);
+        assert_eq!(judge(nr::SENDMSG, [3, 1, 0x2000_0000, 0, 0, 0]), ERRNO | EOPNOTSUPP);
         assert_eq!(judge(nr::SOCKET, [16, 3, 0, 0, 0, 0]), ALLOW);
         assert_eq!(judge(nr::SOCKET, [16, 3, 9, 0, 0, 0]), ERRNO | EPROTONOSUPPORT);
         assert_eq!(judge(nr::PRCTL, [22, 2, 0, 0, 0, 0]), TRAP);

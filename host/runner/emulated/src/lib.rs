@@ -11,6 +11,7 @@
 #![cfg(target_arch = "x86_64")]
 
 mod binds;
+mod broker;
 mod config;
 mod filter;
 mod landlock;
@@ -18,13 +19,15 @@ mod probe;
 mod spawn;
 
 use std::os::fd::AsFd as _;
+use std::sync::Arc;
 
 use kiln_emulated_core::config::{
-    CONFIG_FD, LEDGER_FD, LOADER_FD, ROOT_FD, RULES_FD, STATE_FD, STATUS_FD,
+    BROKER_FD, CONFIG_FD, LEDGER_FD, LOADER_FD, ROOT_FD, RULES_FD, STATE_FD, STATUS_FD,
 };
 use kiln_rootfs::{Ownership, Rootfs};
-use kiln_runner::{Kind, Outcome, OutputSink, RunError, Runner, Step, Unavailable};
+use kiln_runner::{Kind, Network, Outcome, OutputSink, RunError, Runner, Step, Unavailable};
 use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::binds::Stage;
@@ -111,12 +114,22 @@ fn run_step(
     let (status, status_writer) =
         pipe_with(PipeFlags::CLOEXEC).map_err(|errno| io("make a pipe", errno))?;
     let scope = landlock::scope_only(abi).map_err(|errno| io("landlock_create_ruleset", errno))?;
+    let (broker, broker_end) =
+        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+            .map_err(|errno| io("make a socket pair", errno))?;
+    let mut trees =
+        vec![binds::host_path(rootfs.root_fd()).map_err(|errno| io("name the rootfs", errno))?];
+    let writable = |bind: &&binds::HostBind| bind.access == Access::Full;
+    trees.extend(stage.binds.iter().filter(writable).map(|bind| bind.host.clone()));
+    let rules_of_broker =
+        Arc::new(broker::Rules { trees, network: step.network == Network::Default });
     let mut descriptors = vec![
         (rootfs.root_fd(), ROOT_FD),
         (loader.as_fd(), LOADER_FD),
         (rootfs.ledger_fd(), LEDGER_FD),
         (configuration.as_fd(), CONFIG_FD),
         (state.as_fd(), STATE_FD),
+        (broker_end.as_fd(), BROKER_FD),
         (status_writer.as_fd(), STATUS_FD),
         (rules.fd(), RULES_FD),
     ];
@@ -124,7 +137,12 @@ fn run_step(
     let child = spawn::spawn(&descriptors, scope.as_ref())?;
     // Else the end of the step's reports would never come.
     drop(status_writer);
-    spawn::supervise(child, status, step, output)
+    drop(broker_end);
+    std::thread::scope(|scope| {
+        // Ends when the step's last process does.
+        scope.spawn(|| broker::serve(&broker, &rules_of_broker));
+        spawn::supervise(child, status, step, output)
+    })
 }
 
 fn io(what: &str, errno: Errno) -> RunError {

@@ -21,6 +21,21 @@ pub enum Answer {
     /// By the kernel once the handler has returned, with the guest's signals unblocked: the call may
     /// wait, and EINTR and SA_RESTART must be the kernel's own.
     Later(Later),
+    /// By the builder, which alone may connect: it sees the address that is really used.
+    Connect(Connect),
+}
+
+/// A connection to be asked for.
+#[derive(Debug)]
+pub struct Connect {
+    /// The guest's socket.
+    pub socket: i32,
+    /// The address (`struct sockaddr`), for other families than `AF_UNIX`.
+    pub address: [u8; ADDRESS_MAX],
+    /// Its length.
+    pub len: usize,
+    /// The socket's inode, `O_PATH`, for `AF_UNIX`; to be closed.
+    pub target: Option<i32>,
 }
 
 /// A call to be made after the handler.
@@ -234,8 +249,8 @@ impl<G: Guest> Call<'_, '_, G> {
                 self.world.bind_path(self.scratch, int(a[0]))?;
                 0
             }
-            nr::CONNECT => return self.with_peer(1, 2),
-            nr::SENDTO => return self.with_peer(4, 5),
+            nr::CONNECT => return self.connect(),
+            nr::SENDTO => return self.send_to(),
             nr::SENDMSG | nr::SENDMMSG => return self.send_message(),
             nr::GETSOCKNAME | nr::GETPEERNAME => {
                 let peer = self.number == nr::GETPEERNAME;
@@ -523,16 +538,42 @@ impl<G: Guest> Call<'_, '_, G> {
         self.world.xattr_of(self.scratch, int(self.a[0]), call)
     }
 
-    /// connect(2) and sendto(2): the address is argument `at`, its length argument `length`.
-    fn with_peer(self, at: usize, length: usize) -> Result<Answer> {
+    fn connect(self) -> Result<Answer> {
+        /// `ECONNREFUSED`: an abstract Unix socket, which only other programs of the pod have.
+        const REFUSED: Errno = Errno(111);
+        let [socket, address, length, ..] = self.a;
+        let mut connect =
+            Connect { socket: int(socket), address: [0; ADDRESS_MAX], len: 0, target: None };
+        if self.world.unix_path(self.scratch, address, length)? {
+            let crate::world::Scratch { path, walk, .. } = &mut *self.scratch;
+            let (fd, disk) = self.world.locate(walk, AT_FDCWD, path, true)?;
+            if !self.world.allows(&self.world.seen(&disk), crate::world::MAY_WRITE) {
+                self.world.guest.close(fd);
+                return Err(Errno::ACCES);
+            }
+            connect.target = Some(fd);
+            return Ok(Answer::Connect(connect));
+        }
+        if length < 2 || length > ADDRESS_MAX {
+            return Err(Errno::INVAL);
+        }
+        connect.len = length;
+        let bytes = connect.address.get_mut(..length).ok_or(Errno::INVAL)?;
+        self.world.guest.read(address, bytes)?;
+        if bytes.get(..2) == Some(&1u16.to_ne_bytes()[..]) {
+            return Err(REFUSED);
+        }
+        Ok(Answer::Connect(connect))
+    }
+
+    fn send_to(self) -> Result<Answer> {
         let mut a = self.a;
-        let (address, size) = (a[at], a[length]);
-        if !self.world.unix_path(self.scratch, address, size)? {
+        if !self.world.unix_path(self.scratch, a[4], a[5])? {
             return Ok(Answer::Later(Later::unchanged(self.number, a)));
         }
         let peer = self.world.peer_address(self.scratch)?;
-        a[length] = peer.bytes().len();
-        let mut later = Later::unchanged(self.number, a).with_data(at, peer.bytes());
+        a[5] = peer.bytes().len();
+        let mut later = Later::unchanged(self.number, a).with_data(4, peer.bytes());
         later.close = peer.fd;
         Ok(Answer::Later(later))
     }

@@ -18,6 +18,7 @@ extern crate std;
 pub mod abi;
 pub mod arch;
 pub mod attributes;
+pub mod broker;
 pub mod buf;
 pub mod change;
 pub mod config;

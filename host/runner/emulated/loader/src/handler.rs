@@ -7,6 +7,7 @@ use kiln_emulated_core::dispatch::{Answer, Later, dispatch};
 use kiln_emulated_core::errno::{Errno, Result};
 use kiln_emulated_core::guest::Guest;
 
+use crate::broker;
 use crate::entry::{later_gate, signal_entry, signal_return};
 use crate::exec;
 use crate::guest::InProcess;
@@ -103,6 +104,10 @@ pub unsafe extern "C" fn handle(
         _ => match dispatch(&world(), &mut slot.scratch, number, a) {
             Answer::Now(value) => context.answer(value),
             Answer::Later(later) => make_later(context, &later, None),
+            Answer::Connect(connect) => {
+                let result = broker::connect(&connect, context.mask);
+                context.answer(value(result.map(|()| 0)));
+            }
         },
     }
     slot.owner

@@ -154,7 +154,8 @@ pub const REFUSED: &[(u32, i32)] = &[
 
 /// Emulated for the guest, and refused to the handler itself: the forms by path of calls that
 /// Landlock does not guard, on files of our own uid anywhere in the pod. The handler opens the file
-/// first, which Landlock does guard, and uses the forms by descriptor.
+/// first, which Landlock does guard, and uses the forms by descriptor. Connections are the builder's
+/// to make: it decides about the address that is used, not about one in memory that can change.
 pub const BY_DESCRIPTOR_ONLY: &[u32] = &[
     nr::CHMOD,
     nr::FCHMODAT,
@@ -170,6 +171,7 @@ pub const BY_DESCRIPTOR_ONLY: &[u32] = &[
     nr::LSETXATTR,
     nr::REMOVEXATTR,
     nr::LREMOVEXATTR,
+    nr::CONNECT,
     nr::CHROOT,
     nr::SECCOMP,
     nr::LANDLOCK_CREATE_RULESET,
@@ -228,7 +230,6 @@ pub const EMULATED: &[u32] = &[
     nr::FREMOVEXATTR,
     nr::INOTIFY_ADD_WATCH,
     nr::BIND,
-    nr::CONNECT,
     nr::GETSOCKNAME,
     nr::GETPEERNAME,
     nr::UNAME,
@@ -247,6 +248,4 @@ pub const EMULATED: &[u32] = &[
     nr::CAPGET,
     nr::CAPSET,
     nr::CLOSE_RANGE,
-    nr::SENDMSG,
-    nr::SENDMMSG,
 ];
