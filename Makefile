@@ -30,7 +30,8 @@ check: toolchain ## formatter, lints, dependency rules
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
-	$(CARGO) deny check
+	$(CARGO) deny check licenses bans sources
+	$(CARGO) deny check advisories || { echo "advisories: see above; without the advisory database nothing can be said"; exit 1; }
 
 bench: toolchain setup ## measure kiln beside its peers
 	$(CARGO) build --release --package kiln
