@@ -63,7 +63,7 @@ fn users_are_looked_up_in_the_image() {
     };
     assert_eq!(
         text(count - 4, "out/a"),
-        "uid=1234(app) gid=2345(app) groups=2345(app),99(more)\n/home/app\n"
+        "uid=1234(app) gid=2345(app) groups=99(more),2345(app)\n/home/app\n"
     );
     assert_eq!(text(count - 3, "out/b"), "uid=1234(app) gid=99(more) groups=99(more)\n");
     assert_eq!(text(count - 2, "out/c"), "uid=42 gid=0(root) groups=0(root)\n");
@@ -159,4 +159,73 @@ fn the_cache_is_used_and_can_be_refused() {
     assert_eq!(kiln.build(&args).last_layer(), layer, "old input");
     let fresh = kiln.build(&[args[0], args[1], "--no-cache"]);
     assert_ne!(fresh.last_layer(), layer, "--no-cache");
+}
+
+#[test]
+fn secrets_reach_the_step_and_nothing_else() {
+    let Some((mut kiln, base)) = on_busybox(
+        "FROM base\n\
+         RUN --mount=type=secret,id=token,required=true \
+             --mount=type=secret,id=other,env=OTHER,target=/o \
+             [ $(stat -c %a /run/secrets/token) = 400 ] && \
+             [ $(md5sum < /run/secrets/token | cut -c1-8) = eb178237 ] && \
+             [ ${#OTHER} = 12 ] && [ \"$(cat /o)\" = $OTHER ]\n\
+         RUN --mount=type=secret,id=absent [ ! -e /run/secrets/absent ]\n",
+    ) else {
+        return;
+    };
+    kiln.env("HIDDEN", "hidden-value");
+    let file = kiln.path("token");
+    crate::support::write(&file, "top-secret");
+    let token = format!("id=token,src={}", file.display());
+    let args = ["--build-context", &base, "--secret", &token, "--secret", "id=other,env=HIDDEN"];
+    let image = kiln.build(&args);
+    assert!(image.layer(1).is_empty(), "{:?}", image.layer(1).keys());
+    let search = "! grep -rqF -e top-secret -e hidden-value work";
+    crate::support::run("sh", &["-c", search], &kiln.path(""));
+    kiln.file("Dockerfile", "FROM base\nRUN --mount=type=secret,id=none,required=true true\n");
+    kiln.build_fails(&["--build-context", &base]).expect(2, "secret none: not found");
+}
+
+#[test]
+fn the_context_can_be_mounted_and_scribbled_on() {
+    let Some((kiln, base)) = on_busybox(
+        "FROM base\n\
+         RUN --mount=target=/ctx ls -l /ctx/dir && [ ! -e /ctx/hidden ] && ! touch /ctx/new\n\
+         RUN --mount=source=dir,target=/d,rw cat /d/f && echo changed > /d/f && touch /d/new\n\
+         RUN --mount=type=bind,source=dir/f,target=/one cat /one > /copy\n",
+    ) else {
+        return;
+    };
+    kiln.file("dir/f", "original\n").file("hidden", "").file(".dockerignore", "hidden\n");
+    let image = kiln.build(&["--build-context", &base]);
+    assert!(image.layer(1).is_empty() && image.layer(2).is_empty());
+    assert_eq!(image.layer(3)["copy"].content, b"original\n");
+    assert_eq!(std::fs::read_to_string(kiln.context().join("dir/f")).unwrap(), "original\n");
+    assert!(!kiln.context().join("dir/new").exists());
+}
+
+#[test]
+fn an_agents_socket_is_passed_in() {
+    let Some((kiln, base)) =
+        on_busybox("FROM base\nRUN --mount=type=ssh,required=true [ -S \"$SSH_AUTH_SOCK\" ]\n")
+    else {
+        return;
+    };
+    let socket = kiln.path("agent.sock");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let spec = format!("default={}", socket.display());
+    let image = kiln.build(&["--build-context", &base, "--ssh", &spec]);
+    assert!(image.last_layer().is_empty());
+}
+
+#[test]
+fn a_stage_inherits_the_variables_of_the_stage_it_is_based_on() {
+    let kiln = Kiln::with(
+        "FROM scratch AS base\nARG FILE=Dockerfile\nENV KEPT=yes\n\
+         FROM base\nCOPY $FILE /copied\nLABEL kept=$KEPT\n",
+    );
+    let image = kiln.build(&[]);
+    assert_eq!(image.last_layer().into_keys().collect::<Vec<_>>(), ["copied"]);
+    assert_eq!(image.config["config"]["Labels"]["kept"], "yes");
 }

@@ -4,15 +4,17 @@
 //! renamed. A record is a hint: the blob that it names is looked up in the content store, and what
 //! is unreadable counts as absent.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::path::Path;
 
+use cap_std::fs::Dir;
 use kiln_image::digest::{Digest, Hasher};
 use kiln_image::manifest::Descriptor;
 use kiln_image::store::Store;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Context, ErrorKind, Result};
+use crate::scratch::random_name;
 
 /// Changes whenever the meaning of a key or of a record changes.
 const VERSION: &str = "v1";
@@ -83,43 +85,51 @@ impl KeyBuilder {
 /// The records below a work directory.
 #[derive(Debug)]
 pub(crate) struct Cache {
-    dir: PathBuf,
+    dir: Dir,
 }
 
 impl Cache {
     /// Opens the cache of a work directory, creating it.
     pub(crate) fn open(work_dir: &Path) -> Result<Self> {
-        let dir = work_dir.join("cache").join(VERSION);
-        std::fs::create_dir_all(&dir)
-            .context(ErrorKind::Environment, || format!("create {}", dir.display()))?;
+        let path = work_dir.join("cache").join(VERSION);
+        let what = || format!("open the cache {}", path.display());
+        let here = cap_std::ambient_authority();
+        Dir::create_ambient_dir_all(&path, here).context(ErrorKind::Environment, what)?;
+        let dir = Dir::open_ambient_dir(&path, here).context(ErrorKind::Environment, what)?;
         Ok(Self { dir })
     }
 
     /// The record of a step whose blob is still in the store.
     pub(crate) fn get(&self, key: &Key, store: &Store) -> Option<Record> {
-        let path = self.path(key);
-        if std::fs::metadata(&path).ok()?.len() > MAX_RECORD {
-            return None;
-        }
-        let record: Record = serde_json::from_slice(&std::fs::read(&path).ok()?).ok()?;
+        let mut text = Vec::new();
+        let file = self.dir.open(key.name()).ok()?;
+        file.take(MAX_RECORD).read_to_end(&mut text).ok()?;
+        let record: Record = serde_json::from_slice(&text).ok()?;
         (store.has(&record.descriptor.digest)? == record.descriptor.size).then_some(record)
     }
 
     /// Keeps a step's result.
     pub(crate) fn put(&self, key: &Key, record: &Record) -> Result<()> {
-        let path = self.path(key);
-        let what = || format!("write cache record {}", path.display());
+        let name = key.name();
+        let what = || format!("write cache record {name}");
         let bytes = serde_json::to_vec(record).context(ErrorKind::Environment, what)?;
-        let mut file =
-            tempfile::NamedTempFile::new_in(&self.dir).context(ErrorKind::Environment, what)?;
-        file.write_all(&bytes).context(ErrorKind::Environment, what)?;
-        file.persist(&path).map_err(|error| error.error).context(ErrorKind::Environment, what)?;
-        Ok(())
+        // Two builds may write the same record: each has a temporary name of its own.
+        let temporary = format!("{name}.{}", random_name()?);
+        self.dir
+            .write(&temporary, bytes)
+            .and_then(|()| self.dir.rename(&temporary, &self.dir, &name))
+            .inspect_err(|_| {
+                // What is left is no record: nothing reads it.
+                let _left = self.dir.remove_file(&temporary);
+            })
+            .context(ErrorKind::Environment, what)
     }
+}
 
-    fn path(&self, key: &Key) -> PathBuf {
-        let digest = key.0.to_string();
-        self.dir.join(digest.rsplit(':').next().unwrap_or(&digest))
+impl Key {
+    /// The name of the key's record.
+    fn name(&self) -> String {
+        self.0.hex()
     }
 }
 

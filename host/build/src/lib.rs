@@ -33,7 +33,7 @@ pub use engine::Services;
 pub use error::{BuildError, ErrorKind, Result};
 pub use events::{Event, EventSink, StepEnd, StepId, Stream};
 pub use output::Built;
-pub use request::{BuildRequest, DockerfileText, NamedContext, Output};
+pub use request::{BuildRequest, Destination, DockerfileText, NamedContext, Output, Secret};
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -58,15 +58,16 @@ pub fn build(request: &BuildRequest, services: &Services, events: &dyn EventSink
     };
     let steps = AtomicU64::new(1);
     let mut images = Vec::new();
+    let mut platforms = Vec::new();
     for plan in &plans {
         let engine = Engine::open(request, plan, services, events, &steps)?;
         let schedule = Schedule::new(plan.stages.len(), request.cancel.clone());
         let eager: Vec<usize> = plan.needed.iter().copied().collect();
         let target = schedule.run(&BuildStages(&engine), &eager, plan.target)?;
         images.push(output::make(&engine, &target)?);
+        platforms.push((engine, target));
     }
-    let Some(plan) = plans.first() else { return Err(BuildError::input("no platform was given")) };
-    output::deliver(&Engine::open(request, plan, services, events, &steps)?, &images)
+    output::deliver(&platforms, &images)
 }
 
 /// Computes the stages of a plan.

@@ -48,8 +48,22 @@ pub struct BuildRequest {
     pub compression: Compression,
     /// Where blobs, caches and stages live.
     pub work_dir: PathBuf,
+    /// `--secret`, by id.
+    pub secrets: BTreeMap<String, Secret>,
+    /// `--ssh`: the sockets of agents, by id.
+    pub ssh: BTreeMap<String, PathBuf>,
     /// Stops the build when set.
     pub cancel: Cancel,
+}
+
+/// A secret; its value is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub Vec<u8>);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
 }
 
 /// A Dockerfile's name, for messages, and its text.
@@ -82,7 +96,20 @@ pub enum Output {
     /// An OCI layout in a directory.
     OciLayout(PathBuf),
     /// An OCI layout in a tar file.
-    OciArchive(PathBuf),
+    OciArchive(Destination),
     /// What `docker load` reads.
-    DockerArchive(PathBuf),
+    DockerArchive(Destination),
+    /// The target stage's file system, in a directory.
+    Local(PathBuf),
+    /// The target stage's file system, in a tar file.
+    Tar(Destination),
+}
+
+/// Where an output of one file goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// To this file.
+    File(PathBuf),
+    /// To kiln's stdout.
+    Stdout,
 }

@@ -85,7 +85,8 @@ fn make_private_dir(dir: &Path) -> Result<()> {
         .map_err(|error| error.with_hint("--work-dir must be a directory that kiln can write to"))
 }
 
-fn random_name() -> Result<String> {
+/// 128 random bits, in hex.
+pub(crate) fn random_name() -> Result<String> {
     let mut bytes = [0u8; 16];
     let got = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
         .context(ErrorKind::Environment, || "getrandom".to_owned())?;

@@ -78,6 +78,14 @@ pub(crate) struct BuildArgs {
     #[arg(long, value_name = "NAME=SOURCE")]
     pub(crate) build_context: Vec<String>,
 
+    /// Secret for RUN --mount=type=secret: `id=ID[,src=FILE|,env=NAME]`
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) secret: Vec<String>,
+
+    /// SSH agent for RUN --mount=type=ssh: `default` or `ID=SOCKET`
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) ssh: Vec<String>,
+
     /// Use no cached result
     #[arg(long)]
     pub(crate) no_cache: bool,
@@ -156,8 +164,12 @@ pub(crate) enum RunnerChoice {
     /// the strongest sandbox that can run the step
     #[default]
     Auto,
+    /// WebAssembly guests; nothing of the image is executed natively
+    Wasi,
     /// Linux namespaces
     Namespaces,
+    /// the view emulated in the process, for pods where the kernel grants nothing
+    Emulated,
 }
 
 /// `--compression`.

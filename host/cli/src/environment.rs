@@ -18,6 +18,12 @@ impl Environment {
         )
     }
 
+    /// An environment of these variables.
+    #[cfg(test)]
+    pub(crate) fn of(pairs: &[(&str, &str)]) -> Self {
+        Self(pairs.iter().map(|(n, v)| ((*n).to_owned(), OsString::from(v))).collect())
+    }
+
     /// A variable as it is.
     pub(crate) fn os(&self, name: &str) -> Option<&OsStr> {
         self.0.get(name).map(OsString::as_os_str)
@@ -59,10 +65,6 @@ impl Environment {
 mod tests {
     use super::*;
 
-    fn environment(pairs: &[(&str, &str)]) -> Environment {
-        Environment(pairs.iter().map(|(n, v)| ((*n).to_owned(), OsString::from(v))).collect())
-    }
-
     #[test]
     fn the_work_dir_has_a_place_for_everyone() {
         for (pairs, expected) in [
@@ -71,7 +73,7 @@ mod tests {
             (&[("HOME", "/"), ("TMPDIR", "/t")], "/t/kiln"),
             (&[], "/tmp/kiln"),
         ] {
-            assert_eq!(environment(pairs).default_work_dir(), PathBuf::from(expected));
+            assert_eq!(Environment::of(pairs).default_work_dir(), PathBuf::from(expected));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use kiln_build::{BuildError, NamedContext, Output, Result};
+use kiln_build::{BuildError, Destination, NamedContext, Output, Result};
 
 /// Splits `KEY=VALUE`.
 pub(crate) fn key_value(flag: &str, text: &str) -> Result<(String, String)> {
@@ -17,6 +17,17 @@ pub(crate) fn output(text: &str) -> Result<Output> {
     let wrong = |why: &str| {
         BuildError::input(format!("--output {text}: {why}"))
             .with_hint("for example --output type=oci,dest=DIR or type=oci-archive,dest=FILE")
+    };
+    if !text.contains('=') && !text.is_empty() {
+        // As docker has it: a directory, or `-` for a tar on stdout.
+        return Ok(match text {
+            "-" => Output::Tar(Destination::Stdout),
+            dir => Output::Local(PathBuf::from(dir)),
+        });
+    }
+    let file = |dest: PathBuf| match dest.as_os_str().as_encoded_bytes() {
+        b"-" => Destination::Stdout,
+        _ => Destination::File(dest),
     };
     let mut kind = None;
     let mut dest = None;
@@ -39,9 +50,10 @@ pub(crate) fn output(text: &str) -> Result<Output> {
     let dest = dest.ok_or_else(|| wrong("dest is missing"))?;
     match kind {
         "oci" => Ok(Output::OciLayout(dest)),
-        "oci-archive" => Ok(Output::OciArchive(dest)),
-        "docker" => Ok(Output::DockerArchive(dest)),
-        "local" | "tar" => Err(wrong(&format!("type={kind} is not supported yet"))),
+        "local" => Ok(Output::Local(dest)),
+        "oci-archive" => Ok(Output::OciArchive(file(dest))),
+        "docker" => Ok(Output::DockerArchive(file(dest))),
+        "tar" => Ok(Output::Tar(file(dest))),
         other => Err(wrong(&format!("type={other} is unknown"))),
     }
 }
@@ -104,9 +116,11 @@ mod tests {
     #[test]
     fn outputs() {
         assert_eq!(output("type=oci,dest=a").unwrap(), Output::OciLayout("a".into()));
-        assert_eq!(output("dest=a,type=docker").unwrap(), Output::DockerArchive("a".into()));
+        assert_eq!(output("dest=a,type=docker").unwrap(), Output::DockerArchive(Destination::File("a".into())));
         assert_eq!(output("type=registry").unwrap(), Output::Registry);
-        for bad in ["", "out", "type=oci", "type=oci,dest=", "type=x,dest=a", "type=oci,x=1,dest=a"]
+        assert_eq!(output("out").unwrap(), Output::Local("out".into()));
+        assert_eq!(output("-").unwrap(), Output::Tar(Destination::Stdout));
+        for bad in ["", "type=oci", "type=oci,dest=", "type=x,dest=a", "type=oci,x=1,dest=a"]
         {
             assert!(output(bad).is_err(), "{bad}");
         }

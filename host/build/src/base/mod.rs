@@ -13,13 +13,14 @@ use crate::error::{BuildError, Result};
 use crate::layers::LayerRef;
 use crate::plan::{Base, StagePlan};
 use crate::request::NamedContext;
-use crate::stage::{Filesystem, FinishedStage, Stages};
+use crate::stage::{Filesystem, FinishedStage, Stages, Variables};
 
 /// What a stage starts with.
 #[derive(Debug)]
 pub(crate) struct Start {
     pub(crate) config: ImageConfig,
     pub(crate) layers: Vec<LayerRef>,
+    pub(crate) variables: Variables,
     pub(crate) filesystem: Filesystem,
 }
 
@@ -38,9 +39,15 @@ pub(crate) fn open(
             } else {
                 Filesystem::default()
             };
-            Ok(Start { config: stage.config.clone(), layers: stage.layers.clone(), filesystem })
+            Ok(Start {
+                config: stage.config.clone(),
+                layers: stage.layers.clone(),
+                variables: stage.variables.clone(),
+                filesystem,
+            })
         }
-        Base::Scratch => Ok(scratch(&plan.platform)),
+        // The target's platform, whatever --platform says: there is nothing to choose from.
+        Base::Scratch => Ok(scratch(&cx.plan.target_platform)),
         base => cx.step(name, |_| from_image(cx, base, &plan.platform)),
     }
 }
@@ -55,7 +62,7 @@ pub(crate) fn open_source(
         Base::Scratch => scratch(platform),
         base => from_image(cx, base, platform)?,
     };
-    Ok(FinishedStage::new(start.config, start.layers, start.filesystem))
+    Ok(FinishedStage::new(start.config, start.layers, start.variables, start.filesystem))
 }
 
 fn from_image(cx: &Engine<'_>, base: &Base, platform: &Platform) -> Result<Start> {
@@ -78,7 +85,7 @@ fn from_image(cx: &Engine<'_>, base: &Base, platform: &Platform) -> Result<Start
             return Err(BuildError::failed("a stage is not an image"));
         }
     };
-    Ok(Start { config, layers, filesystem: Filesystem::default() })
+    Ok(Start { config, layers, variables: Variables::default(), filesystem: Filesystem::default() })
 }
 
 fn parse_reference(name: &str) -> Result<Reference> {
@@ -96,5 +103,10 @@ fn parse_reference(name: &str) -> Result<Reference> {
 fn scratch(platform: &Platform) -> Start {
     let mut config = ImageConfig::new(&image::to_oci(platform));
     config.config.working_dir = if platform.os == "windows" { "\\" } else { "/" }.to_owned();
-    Start { config, layers: Vec::new(), filesystem: Filesystem::default() }
+    Start {
+        config,
+        layers: Vec::new(),
+        variables: Variables::default(),
+        filesystem: Filesystem::default(),
+    }
 }

@@ -34,6 +34,13 @@ pub(super) struct Root<'a> {
     pub(super) images: &'a [Image],
 }
 
+impl Root<'_> {
+    /// Pulls the layers that are still in a registry alone.
+    pub(super) fn ensure_local(&self, cx: &Engine<'_>) -> Result<()> {
+        self.images.iter().try_for_each(|image| cx.ensure_local(&image.layers))
+    }
+}
+
 /// The only image, or an index of several.
 pub(super) fn root<'a>(cx: &Engine<'_>, images: &'a [Image]) -> Result<Root<'a>> {
     if let [image] = images {
@@ -56,11 +63,19 @@ pub(super) fn make(cx: &Engine<'_>, stage: &FinishedStage) -> Result<Image> {
     }
     if cx.plan.platform_is_explicit {
         let target = to_oci(&cx.plan.target_platform);
+        let is_same = config.os == target.os && config.architecture == target.architecture;
         config.os = target.os;
         config.architecture = target.architecture;
-        config.variant = target.variant;
-        config.os_version = target.os_version;
-        config.os_features = target.os_features;
+        // What the base says more exactly stays.
+        if !is_same || !target.variant.is_empty() {
+            config.variant = target.variant;
+        }
+        if !is_same || !target.os_version.is_empty() {
+            config.os_version = target.os_version;
+        }
+        if !target.os_features.is_empty() {
+            config.os_features = target.os_features;
+        }
     }
     let now = cx.now();
     fill_created(&mut config.history, &now);

@@ -1,11 +1,15 @@
 //! From a finished stage to an image, and to where the image goes.
 
+mod destination;
+mod directory;
 mod image;
 mod push;
+mod tree;
 
 pub(crate) use image::Image;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use kiln_image::digest::Digest;
 use kiln_image::layout;
@@ -30,8 +34,12 @@ pub struct Built {
     pub names: Vec<String>,
 }
 
+/// The target stage of each platform, finished, with the engine that made it.
+pub(crate) type Platforms<'a> = [(Engine<'a>, Arc<FinishedStage>)];
+
 /// Refuses outputs that cannot work, before anything is built.
 pub(crate) fn check(request: &BuildRequest) -> Result<()> {
+    let mut to_stdout = 0;
     for output in &request.outputs {
         match output {
             Output::Registry if request.tags.is_empty() => {
@@ -40,8 +48,15 @@ pub(crate) fn check(request: &BuildRequest) -> Result<()> {
             }
             Output::Registry => {}
             Output::OciLayout(dest) => check_layout(dest)?,
-            Output::OciArchive(dest) | Output::DockerArchive(dest) => check_file(dest)?,
+            Output::Local(dest) => directory::check(dest)?,
+            Output::OciArchive(dest) | Output::DockerArchive(dest) | Output::Tar(dest) => {
+                dest.check()?;
+                to_stdout += usize::from(dest.is_stdout());
+            }
         }
+    }
+    if to_stdout > 1 {
+        return Err(BuildError::input("only one output can go to stdout"));
     }
     Ok(())
 }
@@ -54,29 +69,20 @@ fn check_layout(dest: &Path) -> Result<()> {
     Ok(())
 }
 
-fn check_file(dest: &Path) -> Result<()> {
-    if dest.is_dir() {
-        return Err(BuildError::input(format!("{} is a directory", dest.display()))
-            .with_hint("dest names the file to write"));
-    }
-    let parent = dest.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if parent.is_some_and(|parent| !parent.is_dir()) {
-        return Err(BuildError::input(format!(
-            "the directory of {} does not exist",
-            dest.display()
-        )));
-    }
-    Ok(())
-}
-
 /// Makes the image of a finished stage.
 pub(crate) fn make(cx: &Engine<'_>, stage: &FinishedStage) -> Result<Image> {
     cx.step("exporting to image", |_| image::make(cx, stage))
 }
 
 /// Delivers the images, as an index when there are several, to every output.
-pub(crate) fn deliver(cx: &Engine<'_>, images: &[Image]) -> Result<Built> {
+pub(crate) fn deliver(platforms: &Platforms<'_>, images: &[Image]) -> Result<Built> {
+    let Some((cx, _)) = platforms.first() else {
+        return Err(BuildError::input("no platform was given"));
+    };
     let root = image::root(cx, images)?;
+    // The tag alone, as `docker buildx -o type=oci` and skopeo have it.
+    let tag = cx.request.tags.first().and_then(|tag| tag.tag.as_deref());
+    let what = || "write the image".to_owned();
     let mut names = Vec::new();
     for output in &cx.request.outputs {
         match output {
@@ -86,25 +92,30 @@ pub(crate) fn deliver(cx: &Engine<'_>, images: &[Image]) -> Result<Built> {
                     names.push(tag.to_string());
                 }
             }
-            Output::OciLayout(dest) => {
-                write(cx, &root, dest, |tag| {
-                    layout::write_layout(dest, &cx.store, &root.descriptor, tag)
-                })?;
-            }
-            Output::OciArchive(dest) => {
-                write(cx, &root, dest, |tag| {
-                    layout::write_oci_archive(dest, &cx.store, &root.descriptor, tag)
-                })?;
-            }
-            Output::DockerArchive(dest) => {
-                write(cx, &root, dest, |_| {
-                    layout::write_docker_archive(
-                        dest,
-                        &cx.store,
-                        &root.descriptor,
-                        &cx.request.tags,
-                    )
-                })?;
+            Output::OciLayout(dest) => cx.step(&format!("writing {}", dest.display()), |_| {
+                root.ensure_local(cx)?;
+                layout::write_layout(dest, &cx.store, &root.descriptor, tag)
+                    .context(ErrorKind::Environment, || format!("write {}", dest.display()))
+            })?,
+            Output::OciArchive(dest) => cx.step(&format!("writing {dest}"), |_| {
+                root.ensure_local(cx)?;
+                dest.write(|out| {
+                    layout::oci_archive(out, &cx.store, &root.descriptor, tag)
+                        .context(ErrorKind::Environment, what)
+                })
+            })?,
+            Output::DockerArchive(dest) => cx.step(&format!("writing {dest}"), |_| {
+                root.ensure_local(cx)?;
+                dest.write(|out| {
+                    layout::docker_archive(out, &cx.store, &root.descriptor, &cx.request.tags)
+                        .context(ErrorKind::Environment, what)
+                })
+            })?,
+            Output::Local(dest) => cx.step(&format!("writing {}", dest.display()), |_| {
+                directory::write(&tree::trees(platforms)?, dest, &cx.request.cancel)
+            })?,
+            Output::Tar(dest) => {
+                cx.step(&format!("writing {dest}"), |_| tree::write_tar(platforms, dest))?;
             }
         }
     }
@@ -117,22 +128,5 @@ pub(crate) fn deliver(cx: &Engine<'_>, images: &[Image]) -> Result<Built> {
         media_type: root.descriptor.media_type.clone(),
         size: root.descriptor.size,
         names,
-    })
-}
-
-/// Writes an output of the local file system as a step.
-fn write<E: std::error::Error + Send + Sync + 'static>(
-    cx: &Engine<'_>,
-    root: &image::Root<'_>,
-    dest: &Path,
-    run: impl FnOnce(Option<&str>) -> std::result::Result<(), E>,
-) -> Result<()> {
-    cx.step(&format!("writing {}", dest.display()), |_| {
-        for image in root.images {
-            cx.ensure_local(&image.layers)?;
-        }
-        // The tag alone, as `docker buildx -o type=oci` and skopeo have it.
-        let tag = cx.request.tags.first().and_then(|tag| tag.tag.as_deref());
-        run(tag).context(ErrorKind::Environment, || format!("write {}", dest.display()))
     })
 }

@@ -34,6 +34,15 @@ impl EnvList {
     }
 }
 
+/// The variables of a stage: what RUN sees, and the arguments declared so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Variables {
+    /// The environment, with the values of arguments.
+    pub(crate) env: EnvList,
+    /// The arguments, in the order of their declaration; a stage based on this one inherits them.
+    pub(crate) arguments: Vec<(String, Option<String>)>,
+}
+
 /// Sets a variable in an image's config, where it keeps its place.
 pub(crate) fn set_config_env(entries: &mut Vec<String>, name: &str, value: &str) {
     let new = format!("{name}={value}");

@@ -11,6 +11,7 @@ use kiln_rootfs::index::Index;
 use kiln_rootfs::{Rootfs, unpack};
 
 use super::StageRun;
+use super::env::Variables;
 use crate::cache::{Key, KeyBuilder, Record};
 use crate::engine::Engine;
 use crate::error::{BuildError, Context, ErrorKind, Result};
@@ -45,12 +46,19 @@ pub(super) struct LayerContent {
 pub(crate) struct FinishedStage {
     pub(crate) config: ImageConfig,
     pub(crate) layers: Vec<LayerRef>,
+    /// The variables and arguments that a stage based on this one starts with.
+    pub(crate) variables: Variables,
     filesystem: Mutex<Filesystem>,
 }
 
 impl FinishedStage {
-    pub(crate) fn new(config: ImageConfig, layers: Vec<LayerRef>, filesystem: Filesystem) -> Self {
-        Self { config, layers, filesystem: Mutex::new(filesystem) }
+    pub(crate) fn new(
+        config: ImageConfig,
+        layers: Vec<LayerRef>,
+        variables: Variables,
+        filesystem: Filesystem,
+    ) -> Self {
+        Self { config, layers, variables, filesystem: Mutex::new(filesystem) }
     }
 
     /// The root file system, to be read; made on first use.

@@ -70,7 +70,7 @@ impl StageRun<'_> {
     pub(super) fn arg(&mut self, pairs: &[ArgPair]) -> Result<()> {
         let mut shown = Vec::with_capacity(pairs.len());
         for pair in pairs {
-            let env = &self.env;
+            let env = &self.variables.env;
             let value = args::resolve(
                 pair,
                 &self.cx.request.build_args,
@@ -83,13 +83,13 @@ impl StageRun<'_> {
             if let Some(value) = &value
                 && !args::PROXY_ARGS.contains(&pair.key.as_str())
             {
-                self.env.set(&pair.key, value);
+                self.variables.env.set(&pair.key, value);
             }
             shown.push(match &value {
                 Some(value) => format!("{}={value}", pair.key),
                 None => pair.key.clone(),
             });
-            self.build_args.push((pair.key.clone(), value));
+            self.variables.arguments.push((pair.key.clone(), value));
         }
         let message = format!("ARG {}", shown.join(" "));
         commit(&mut self.config, message, false, self.cx.epoch_time());
@@ -100,7 +100,7 @@ impl StageRun<'_> {
         let mut message = "ENV".to_owned();
         for pair in pairs {
             message.push_str(&format!(" {}={}", pair.key, pair.value));
-            self.env.set(&pair.key, &pair.value);
+            self.variables.env.set(&pair.key, &pair.value);
             set_config_env(&mut self.config.config.env, &pair.key, &pair.value);
         }
         message

@@ -28,6 +28,7 @@ use crate::layers::LayerRef;
 use crate::plan::{self, Base, StagePlan};
 use crate::schedule::cancelled;
 
+pub(crate) use self::env::Variables;
 pub(crate) use self::filesystem::{Filesystem, FinishedStage};
 
 /// What the shell forms run with when no SHELL says otherwise.
@@ -57,10 +58,7 @@ pub(crate) struct StageRun<'a> {
     plan: &'a StagePlan,
     config: ImageConfig,
     layers: Vec<LayerRef>,
-    /// The environment with build arguments, as RUN sees it.
-    env: EnvList,
-    /// The arguments declared so far, for the history.
-    build_args: Vec<(String, Option<String>)>,
+    variables: Variables,
     cmd_is_set: bool,
     filesystem: Filesystem,
     progress: Numbers,
@@ -97,15 +95,20 @@ pub(crate) fn run(cx: &Engine<'_>, stages: &dyn Stages, index: usize) -> Result<
     {
         config.config.env.push(format!("PATH={DEFAULT_PATH}"));
     }
+    let mut variables = base.variables;
+    for (name, value) in EnvList::from_config(&config.config.env).iter() {
+        if variables.env.get(name).is_none() {
+            variables.env.set(name, value);
+        }
+    }
     let mut stage = StageRun {
         cx,
         stages,
         index,
         plan,
-        env: EnvList::from_config(&config.config.env),
+        variables,
         config,
         layers: base.layers,
-        build_args: Vec::new(),
         cmd_is_set: false,
         filesystem: base.filesystem,
         progress: Numbers { next: 2, ..progress },
@@ -119,7 +122,7 @@ pub(crate) fn run(cx: &Engine<'_>, stages: &dyn Stages, index: usize) -> Result<
     for command in &plan.commands {
         stage.execute(command).map_err(|error| cx.locate(error, command))?;
     }
-    Ok(FinishedStage::new(stage.config, stage.layers, stage.filesystem))
+    Ok(FinishedStage::new(stage.config, stage.layers, stage.variables, stage.filesystem))
 }
 
 /// The base image's ONBUILD triggers, parsed.
@@ -141,7 +144,7 @@ impl StageRun<'_> {
             return self.arg(pairs);
         }
         let instruction = written
-            .expand(self.cx.plan.escape, &|name| self.env.get(name).map(str::to_owned))
+            .expand(self.cx.plan.escape, &|name| self.variables.env.get(name).map(str::to_owned))
             .map_err(|diagnostic| match diagnostic.hint {
                 Some(hint) => BuildError::input(diagnostic.message).with_hint(hint),
                 None => BuildError::input(diagnostic.message),

@@ -1,10 +1,13 @@
 //! RUN --mount: what a step sees besides its root file system.
 
 use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kiln_dockerfile::instruction::{Mount, MountType, Run, Script};
 use kiln_rootfs::Rootfs;
+use kiln_rootfs::changes::ChangeSet;
+use kiln_rootfs::copy::{self as engine, CopyOptions, Source};
 use kiln_runner::{Mount as StepMount, MountSource};
 use rustix::fs::OFlags;
 
@@ -13,9 +16,14 @@ use super::sources::SourceTree;
 use super::workdir::absolute;
 use crate::cache::KeyBuilder;
 use crate::cache_mounts::CacheMount;
+use crate::content::hash_tree;
 use crate::engine::Engine;
 use crate::error::{BuildError, Context, ErrorKind, Result};
 use crate::layers::chain_id;
+use crate::request::Secret;
+
+/// The mode of a secret's file.
+const SECRET_MODE: u32 = 0o400;
 
 /// The mounts of one step, checked.
 pub(super) struct StepMounts {
@@ -24,10 +32,12 @@ pub(super) struct StepMounts {
     script: Option<(String, String)>,
 }
 
-struct Planned {
-    target: String,
-    mount: Mount,
-    source: Option<SourceTree>,
+enum Planned {
+    Tmpfs { target: String, size: Option<u64> },
+    Cache { target: String, id: String, mount: Box<Mount> },
+    Bind { target: String, from: SourceTree, path: String, writable: bool },
+    Secret { id: String, target: Option<String>, variable: Option<String>, mount: Box<Mount> },
+    Ssh { target: String, socket: PathBuf },
 }
 
 /// The mounts of one step, open; what they hold is released when this is dropped.
@@ -44,31 +54,22 @@ impl StepMounts {
     pub(super) fn resolve(stage: &StageRun<'_>, run: &Run, script: &Script) -> Result<Self> {
         let mut mounts = Vec::new();
         for mount in run.mounts.iter().flatten() {
-            let target = absolute(
-                &stage.config.config.working_dir,
-                mount.target.as_deref().unwrap_or_default(),
-            );
-            if target == "/" {
-                return Err(BuildError::input(format!("invalid mount target \"{target}\"")));
-            }
-            let source = match mount.kind {
-                MountType::Bind => Some(stage.open_source(mount.from.as_deref())?),
-                MountType::Cache if mount.from.is_some() => {
-                    return Err(unsupported("type=cache with from="));
-                }
-                MountType::Cache | MountType::Tmpfs => None,
-                MountType::Secret => return Err(unsupported("type=secret")),
-                MountType::Ssh => return Err(unsupported("type=ssh")),
+            let planned = match mount.kind {
+                MountType::Tmpfs => Some(Planned::Tmpfs {
+                    target: target(stage, mount)?,
+                    size: u64::try_from(mount.size).ok().filter(|size| *size > 0),
+                }),
+                MountType::Cache => Some(cache(stage, mount)?),
+                MountType::Bind => Some(Planned::Bind {
+                    target: target(stage, mount)?,
+                    from: stage.open_source(mount.from.as_deref())?,
+                    path: absolute("/", mount.source.as_deref().unwrap_or("/")),
+                    writable: !mount.readonly,
+                }),
+                MountType::Secret => secret(stage, mount)?,
+                MountType::Ssh => ssh(stage, mount, mounts.len())?,
             };
-            if mount.kind == MountType::Bind && !mount.readonly {
-                return Err(unsupported("type=bind with rw")
-                    .with_hint("copy what is to be written, or leave rw out"));
-            }
-            if matches!(source, Some(SourceTree::Context(_))) {
-                return Err(unsupported("type=bind of the build context")
-                    .with_hint("use COPY, or bind from a stage that copied the files"));
-            }
-            mounts.push(Planned { target, mount: mount.clone(), source });
+            mounts.extend(planned);
         }
         let script = match script {
             Script::File { name, content } => Some((name.clone(), content.clone())),
@@ -77,22 +78,43 @@ impl StepMounts {
         Ok(Self { mounts, script })
     }
 
-    /// Adds what the mounts show to a step's key. Caches are not part of it, as in BuildKit.
-    pub(super) fn add_to_key(&self, key: &mut KeyBuilder) {
+    /// Adds what the mounts show to a step's key. What caches, secrets and agents hold is not part
+    /// of it, as in BuildKit.
+    pub(super) fn add_to_key(&self, key: &mut KeyBuilder) -> Result<()> {
         for planned in &self.mounts {
-            let Planned { target, mount, source } = planned;
-            key.field("mount", format!("{:?} {target}", mount.kind));
-            if let Some(SourceTree::Image(stage)) = source {
-                key.field("from", chain_id(&stage.layers).to_string());
-                key.field("source", mount.source.as_deref().unwrap_or_default());
-            }
-            if mount.kind == MountType::Tmpfs {
-                key.field("size", mount.size.to_string());
+            match planned {
+                Planned::Tmpfs { target, size } => {
+                    key.field("tmpfs", format!("{target} {size:?}"));
+                }
+                Planned::Cache { target, id, .. } => {
+                    key.field("cache", target).field("id", id);
+                }
+                Planned::Secret { id, target, variable, .. } => {
+                    key.field("secret", id).field("as", format!("{target:?} {variable:?}"));
+                }
+                Planned::Ssh { target, .. } => {
+                    key.field("ssh", target);
+                }
+                Planned::Bind { target, from, path, writable } => {
+                    key.field("bind", target).field("path", path);
+                    key.field("writable", writable.to_string());
+                    match from {
+                        SourceTree::Image(stage) => {
+                            key.field("from", chain_id(&stage.layers).to_string());
+                        }
+                        SourceTree::Context(context) => {
+                            let digest = hash_tree(context.as_ref(), path.as_bytes())
+                                .context(ErrorKind::Input, || format!("mount source {path}"))?;
+                            key.field("digest", digest.as_bytes());
+                        }
+                    }
+                }
             }
         }
         if let Some((name, content)) = &self.script {
             key.field("script", name).field("content", content);
         }
+        Ok(())
     }
 
     /// Opens the mounts for a step.
@@ -100,31 +122,44 @@ impl StepMounts {
         let cx = stage.cx;
         let mut open = Mounted::default();
         for planned in &self.mounts {
-            let Planned { target, mount, source } = planned;
-            let source = match (mount.kind, source) {
-                (MountType::Tmpfs, _) => MountSource::Tmpfs {
-                    size: u64::try_from(mount.size).ok().filter(|size| *size > 0),
-                },
-                (MountType::Cache, _) => {
-                    let id = mount.id.clone().unwrap_or_else(|| target.clone());
-                    let cache = CacheMount::open(cx, &id, mount)?;
+            match planned {
+                Planned::Tmpfs { target, size } => {
+                    open.add(target, MountSource::Tmpfs { size: *size }, false);
+                }
+                Planned::Cache { target, id, mount } => {
+                    let cache = CacheMount::open(cx, id, mount)?;
                     let fd = cache.fd()?;
                     open.held.push(Box::new(cache));
-                    MountSource::Host(Arc::new(fd))
+                    open.add(target, MountSource::Host(Arc::new(fd)), mount.readonly);
                 }
-                (_, Some(SourceTree::Image(source))) => {
-                    let rootfs = source.rootfs(cx)?;
-                    let fd = open_below(&rootfs, mount.source.as_deref().unwrap_or("/"))?;
+                Planned::Bind { target, from, path, writable } => {
+                    let rootfs = match from {
+                        SourceTree::Image(source) if !writable => source.rootfs(cx)?,
+                        SourceTree::Image(source) => copied(cx, source.rootfs(cx)?.as_ref(), path)?,
+                        SourceTree::Context(context) => copied(cx, context.as_ref(), path)?,
+                    };
+                    let fd = open_below(&rootfs, path)?;
                     open.held.push(Box::new(rootfs));
-                    MountSource::Host(Arc::new(fd))
+                    open.add(target, MountSource::Host(Arc::new(fd)), !writable);
                 }
-                (kind, _) => return Err(unsupported(&format!("type={}", kind.name()))),
-            };
-            open.mounts.push(StepMount {
-                target: target.clone().into_bytes(),
-                source,
-                read_only: mount.readonly && mount.kind != MountType::Tmpfs,
-            });
+                Planned::Secret { id, target, variable, mount } => {
+                    let Some(Secret(value)) = cx.request.secrets.get(id) else { continue };
+                    if let Some(variable) = variable {
+                        open.env.push((variable.clone().into_bytes(), value.clone()));
+                    }
+                    if let Some(target) = target {
+                        let file = private_file(cx, value, mount)?;
+                        open.add(target, MountSource::Host(Arc::new(file)), true);
+                    }
+                }
+                Planned::Ssh { target, socket } => {
+                    let fd = open_path(socket)?;
+                    open.add(target, MountSource::Host(Arc::new(fd)), false);
+                    if open.env.iter().all(|(name, _)| name != b"SSH_AUTH_SOCK") {
+                        open.env.push((b"SSH_AUTH_SOCK".to_vec(), target.clone().into_bytes()));
+                    }
+                }
+            }
         }
         if let Some((name, content)) = &self.script {
             open.mounts.push(script_mount(cx, name, content)?);
@@ -133,7 +168,112 @@ impl StepMounts {
     }
 }
 
+fn target(stage: &StageRun<'_>, mount: &Mount) -> Result<String> {
+    let written = mount.target.as_deref().unwrap_or_default();
+    let target = absolute(&stage.config.config.working_dir, written);
+    if written.is_empty() || target == "/" {
+        return Err(BuildError::input(format!("invalid mount target \"{target}\"")));
+    }
+    Ok(target)
+}
+
+fn cache(stage: &StageRun<'_>, mount: &Mount) -> Result<Planned> {
+    if mount.from.is_some() {
+        return Err(BuildError::input("RUN --mount=type=cache with from= is not supported yet"));
+    }
+    let target = target(stage, mount)?;
+    let id = mount.id.clone().unwrap_or_else(|| target.clone());
+    Ok(Planned::Cache { target, id, mount: Box::new(mount.clone()) })
+}
+
+fn secret(stage: &StageRun<'_>, mount: &Mount) -> Result<Option<Planned>> {
+    let written = mount.target.as_deref().filter(|target| !target.is_empty());
+    let base = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+    let id = match mount.source.as_ref().or(mount.id.as_ref()) {
+        Some(id) => id.clone(),
+        None => base(written.ok_or_else(|| {
+            BuildError::input("RUN --mount=type=secret: one of source, target required")
+        })?),
+    };
+    if !stage.cx.request.secrets.contains_key(&id) {
+        if mount.required {
+            return Err(BuildError::input(format!("secret {id}: not found"))
+                .with_hint(format!("pass it with --secret id={id},src=FILE")));
+        }
+        return Ok(None);
+    }
+    let in_working_dir = |path: &str| absolute(&stage.config.config.working_dir, path);
+    let target = match written {
+        Some(target) => Some(in_working_dir(target)),
+        None if mount.env.is_none() => Some(format!("/run/secrets/{}", base(&id))),
+        None => None,
+    };
+    let variable = mount.env.clone();
+    Ok(Some(Planned::Secret { id, target, variable, mount: Box::new(mount.clone()) }))
+}
+
+fn ssh(stage: &StageRun<'_>, mount: &Mount, number: usize) -> Result<Option<Planned>> {
+    let id = mount.id.as_deref().unwrap_or("default");
+    let Some(socket) = stage.cx.request.ssh.get(id) else {
+        if mount.required {
+            return Err(BuildError::input(format!("ssh agent {id}: not found"))
+                .with_hint("pass it with --ssh default, or --ssh ID=SOCKET"));
+        }
+        return Ok(None);
+    };
+    let target = match mount.target.as_deref() {
+        Some(target) => absolute(&stage.config.config.working_dir, target),
+        None => format!("/run/buildkit/ssh_agent.{number}"),
+    };
+    Ok(Some(Planned::Ssh { target, socket: socket.clone() }))
+}
+
+/// A copy of what is at a path, in a root file system of its own: a step sees it with the owners
+/// that the image's files have, without what the ignore file hides, and may write to it.
+fn copied(cx: &Engine<'_>, source: &dyn Source, path: &str) -> Result<Arc<Rootfs>> {
+    let what = || format!("mount source {path}");
+    let dir = cx.scratch.new_dir()?;
+    let rootfs = Rootfs::create(&dir)
+        .context(ErrorKind::Environment, || format!("create {}", dir.display()))?;
+    let options = CopyOptions::default();
+    let mut changes = ChangeSet::new();
+    engine::copy(source, path.as_bytes(), &rootfs, path.as_bytes(), &options, &mut changes)
+        .context(ErrorKind::Input, what)?;
+    Ok(Arc::new(rootfs))
+}
+
+/// A file that nobody but the step's user can read; it goes with the build's directory.
+fn private_file(cx: &Engine<'_>, value: &[u8], mount: &Mount) -> Result<OwnedFd> {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    let what = || "write the secret for the step".to_owned();
+    let path = cx.scratch.new_dir()?.join("secret");
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)
+        .context(ErrorKind::Environment, what)?;
+    std::io::Write::write_all(&mut file, value).context(ErrorKind::Environment, what)?;
+    let mode = std::fs::Permissions::from_mode(mount.mode.unwrap_or(SECRET_MODE) & 0o777);
+    file.set_permissions(mode).context(ErrorKind::Environment, what)?;
+    if rustix::process::geteuid().is_root() {
+        let (uid, gid) = (mount.uid.unwrap_or(0), mount.gid.unwrap_or(0));
+        std::os::unix::fs::fchown(&file, Some(uid), Some(gid))
+            .context(ErrorKind::Environment, what)?;
+    }
+    open_path(&path)
+}
+
+fn open_path(path: &Path) -> Result<OwnedFd> {
+    rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, rustix::fs::Mode::empty())
+        .context(ErrorKind::Environment, || format!("open {}", path.display()))
+}
+
 impl Mounted {
+    fn add(&mut self, target: &str, source: MountSource, read_only: bool) {
+        self.mounts.push(StepMount { target: target.as_bytes().to_vec(), source, read_only });
+    }
+
     /// The mounts, in their order.
     pub(super) fn mounts(&self) -> Vec<StepMount> {
         self.mounts.clone()
@@ -174,19 +314,10 @@ fn script_mount(cx: &Engine<'_>, name: &str, content: &str) -> Result<StepMount>
         .context(ErrorKind::Environment, what)?;
     std::io::Write::write_all(&mut file, content.as_bytes())
         .context(ErrorKind::Environment, what)?;
-    let fd = rustix::fs::open(
-        &dir,
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        rustix::fs::Mode::empty(),
-    )
-    .context(ErrorKind::Environment, what)?;
+    let fd = open_path(&dir)?;
     Ok(StepMount {
         target: Script::DIR.as_bytes().to_vec(),
         source: MountSource::Host(Arc::new(fd)),
         read_only: true,
     })
-}
-
-fn unsupported(what: &str) -> BuildError {
-    BuildError::input(format!("RUN --mount={what} is not supported yet"))
 }

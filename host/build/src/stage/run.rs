@@ -41,14 +41,14 @@ impl StageRun<'_> {
         key.list("argv", argv.iter());
         key.list(
             "env",
-            self.env.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().iter(),
+            self.variables.env.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().iter(),
         );
         key.field("user", &self.config.config.user);
         key.field("cwd", &self.config.config.working_dir);
         key.field("network", format!("{network:?}"));
         let hosts = &self.cx.request.extra_hosts;
         key.list("hosts", hosts.iter().map(|(n, a)| format!("{n}={a}")).collect::<Vec<_>>().iter());
-        mounts.add_to_key(&mut key);
+        mounts.add_to_key(&mut key)?;
         let key = key.finish();
         let message = format!("RUN {} # buildkit", self.run_message(&argv));
         if let Some(done) = self.take_cached(&key, &message)? {
@@ -70,11 +70,12 @@ impl StageRun<'_> {
                 .with_hint("kiln passes no device into a step; remove the flag"));
         }
         let local = kiln_dockerfile::platform::Platform::local();
-        let platform = self.platform();
-        if platform.os != local.os || platform.architecture != local.architecture {
+        // What the base says of itself counts: it may be there for one platform alone.
+        let (os, architecture) = (&self.config.os, &self.config.architecture);
+        if *os != local.os || *architecture != local.architecture {
             return Err(BuildError::new(
                 ErrorKind::Environment,
-                format!("RUN for {platform} on a {local} machine is not supported"),
+                format!("RUN for {os}/{architecture} on a {local} machine is not supported"),
             )
             .with_hint("run this build on a node of that architecture, one build a platform"));
         }
@@ -90,8 +91,8 @@ impl StageRun<'_> {
     /// The step in the history: build arguments, then the command, as BuildKit writes it.
     fn run_message(&self, argv: &[String]) -> String {
         let mut arguments: Vec<(String, String)> = Vec::new();
-        for (name, value) in &self.build_args {
-            let value = match self.env.get(name) {
+        for (name, value) in &self.variables.arguments {
+            let value = match self.variables.env.get(name) {
                 Some(value) => value.to_owned(),
                 None => value.clone().unwrap_or_default(),
             };
@@ -129,15 +130,15 @@ impl StageRun<'_> {
         self.filesystem.prepare(&cwd)?;
         let rootfs = self.filesystem.rootfs();
         let mut env: Vec<(Vec<u8>, Vec<u8>)> =
-            self.env.iter().map(|(name, value)| (name.into(), value.into())).collect();
+            self.variables.env.iter().map(|(name, value)| (name.into(), value.into())).collect();
         for name in PROXY_ARGS {
             if let Some(value) = cx.request.build_args.get(name)
-                && self.env.get(name).is_none()
+                && self.variables.env.get(name).is_none()
             {
                 env.push((name.into(), value.clone().into()));
             }
         }
-        if self.env.get("HOME").is_none() {
+        if self.variables.env.get("HOME").is_none() {
             env.push((b"HOME".to_vec(), user.home.clone().into_bytes()));
         }
         mounted.add_to_env(&mut env);

@@ -8,7 +8,7 @@ use kiln_dockerfile::platform::Platform;
 use kiln_image::layer::compress::Compression;
 use kiln_runner::{Cancel, Kind, Network};
 
-use super::services;
+use super::{secrets, services};
 use crate::args::{BuildArgs, CompressionChoice, NetworkMode, RunnerChoice};
 use crate::environment::Environment;
 use crate::exit::ExitStatus;
@@ -21,7 +21,10 @@ const MAX_TEXT: u64 = 16 << 20;
 pub(crate) fn run(args: BuildArgs, environment: &Environment) -> ExitStatus {
     match build(&args, environment) {
         Ok(built) => {
-            print_digest(&built);
+            // stdout holds one result: the archive that was sent there, or the digest.
+            if !args.output.iter().any(|text| is_stdout(text)) {
+                print_digest(&built);
+            }
             ExitStatus::Success
         }
         Err(error) => {
@@ -29,6 +32,10 @@ pub(crate) fn run(args: BuildArgs, environment: &Environment) -> ExitStatus {
             error.kind().into()
         }
     }
+}
+
+fn is_stdout(output: &str) -> bool {
+    output == "-" || output.split(',').any(|field| field == "dest=-")
 }
 
 #[expect(clippy::print_stdout, reason = "the digest is the command's result")]
@@ -63,6 +70,9 @@ fn build(args: &BuildArgs, environment: &Environment) -> Result<Built> {
 /// Makes kiln root of a user namespace where the namespaces runner may be used, needs it and gets
 /// it; elsewhere kiln goes on as it is, with the runners that need nothing.
 fn enter_user_namespace(runner: RunnerChoice, environment: &Environment) -> Result<()> {
+    if matches!(runner, RunnerChoice::Wasi | RunnerChoice::Emulated) {
+        return Ok(());
+    }
     match kiln_runner_namespaces::reexec_in_user_namespace(environment.os("PATH")) {
         Err(refusal) if runner == RunnerChoice::Namespaces => {
             Err(BuildError::new(ErrorKind::Environment, "the namespaces runner does not work here")
@@ -130,7 +140,9 @@ fn request(args: &BuildArgs, environment: &Environment, cancel: Cancel) -> Resul
         shm_size: args.shm_size.as_deref().map(|text| spec::size("shm-size", text)).transpose()?,
         runner: match args.runner {
             RunnerChoice::Auto => None,
+            RunnerChoice::Wasi => Some(Kind::Wasi),
             RunnerChoice::Namespaces => Some(Kind::Namespaces),
+            RunnerChoice::Emulated => Some(Kind::Emulated),
         },
         compression: match args.compression {
             CompressionChoice::Gzip => Compression::GZIP,
@@ -138,6 +150,16 @@ fn request(args: &BuildArgs, environment: &Environment, cancel: Cancel) -> Resul
             CompressionChoice::Uncompressed => Compression::None,
         },
         work_dir: args.work_dir.clone().unwrap_or_else(|| environment.default_work_dir()),
+        secrets: args
+            .secret
+            .iter()
+            .map(|text| secrets::secret(text, environment))
+            .collect::<Result<_>>()?,
+        ssh: args
+            .ssh
+            .iter()
+            .map(|text| secrets::agent(text, environment))
+            .collect::<Result<_>>()?,
         cancel,
     })
 }

@@ -2,4 +2,5 @@
 
 pub(crate) mod build;
 pub(crate) mod doctor;
+mod secrets;
 mod services;

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use kiln_build::{BuildError, Result, Services};
 use kiln_registry::{Config, Registry};
 use kiln_runner::{Cancel, Runner};
+use kiln_runner_emulated::EmulatedRunner;
 use kiln_runner_namespaces::Namespaces;
+use kiln_runner_wasi::{Options as WasiOptions, WasiRunner};
 
 use crate::args::BuildArgs;
 use crate::environment::Environment;
@@ -23,7 +25,11 @@ pub(super) fn open(
 
 /// Every runner of this program, in order of preference.
 pub(super) fn runners(environment: &Environment) -> Vec<Arc<dyn Runner>> {
-    vec![Arc::new(Namespaces::new(environment.os("PATH").map(ToOwned::to_owned)))]
+    vec![
+        Arc::new(WasiRunner::new(WasiOptions::default())),
+        Arc::new(Namespaces::new(environment.os("PATH").map(ToOwned::to_owned))),
+        Arc::new(EmulatedRunner::new()),
+    ]
 }
 
 fn registry(args: &BuildArgs, environment: &Environment, cancel: &Cancel) -> Result<Registry> {
