@@ -189,7 +189,8 @@ impl Authenticator {
             registry: access.endpoint.registry.clone(),
             access: access.scopes.to_string(),
             url: answer.map(|(url, _)| text::public_url(url)).unwrap_or_default(),
-            status: answer.map(|(_, status)| status),
+            // Without an answer to the credentials it was the challenge itself that refused.
+            status: Some(answer.map_or(StatusCode::UNAUTHORIZED, |(_, status)| status)),
             reason,
             credentials,
         })

@@ -265,7 +265,11 @@ impl fmt::Display for AuthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "registry {}: access to {} refused", self.registry, self.access)?;
         if let Some(status) = self.status {
-            write!(f, " (HTTP {status} from {})", self.url)?;
+            write!(f, " (HTTP {status}")?;
+            if !self.url.is_empty() {
+                write!(f, " from {}", self.url)?;
+            }
+            f.write_str(")")?;
         }
         if !self.reason.is_empty() {
             write!(f, ": {}", self.reason)?;

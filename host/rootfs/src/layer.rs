@@ -67,7 +67,10 @@ pub fn write_layer(
         if options.exclude.iter().any(|excluded| path::is_within(path, excluded)) {
             continue;
         }
-        writer.parents(path)?;
+        if !writer.parents(path)? {
+            // What was below something that is no directory any more went with it.
+            continue;
+        }
         match change {
             Change::Deleted => writer.whiteout(path)?,
             Change::Set => writer.entry(path)?,
@@ -91,14 +94,22 @@ struct Writer<'a, S> {
 }
 
 impl<S: EntrySink> Writer<'_, S> {
-    /// Writes the directories above a path that have no entry yet. The root is implied.
-    fn parents(&mut self, path: &[u8]) -> Result<()> {
+    /// Writes the directories above a path that have no entry yet; the root is implied. False when
+    /// one of them is none.
+    fn parents(&mut self, path: &[u8]) -> Result<bool> {
         for (position, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
-            if !self.written.contains(&path[..position]) {
-                self.entry(&path[..position])?;
+            let parent = &path[..position];
+            if self.written.contains(parent) {
+                continue;
+            }
+            match self.rootfs.metadata(parent, false) {
+                Ok(found) if found.is_dir() => self.entry(parent)?,
+                Ok(_) => return Ok(false),
+                Err(error) if error.is_not_found() => return Ok(false),
+                Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn whiteout(&mut self, path: &[u8]) -> Result<()> {

@@ -65,7 +65,7 @@ fn missing_credentials_are_explained() {
     assert_eq!(
         error.to_string(),
         format!(
-            "registry {0}: access to repository:a:pull refused: it wants a user name and password; \
+            "registry {0}: access to repository:a:pull refused (HTTP 401 Unauthorized): it wants a user name and password; \
              no credentials for {0} in DOCKER_AUTH_CONFIG: log in to {0}, or point DOCKER_CONFIG or \
              REGISTRY_AUTH_FILE at an auth file",
             server.host
