@@ -5,12 +5,19 @@ KILN := target/release/kiln
 TEST_TMP := $(shell test -w /dev/shm && echo /dev/shm || echo /tmp)
 DEMO := target/demo
 
-.PHONY: help demo test conformance check bench setup toolchain release clean
+.PHONY: help guests guests-release demo test conformance check bench setup toolchain release clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
 
-demo: toolchain ## build examples/hello into an OCI layout and show what is in it
+# The WASI programs that the binary carries, compiled ahead of time: target/guests/packed.
+guests: toolchain ## compile the guest shims
+	$(CARGO) run --quiet --package kiln-guest-pack
+
+guests-release: toolchain
+	$(CARGO) run --quiet --release --package kiln-guest-pack
+
+demo: guests-release ## build examples/hello into an OCI layout and show what is in it
 	$(CARGO) build --release --package kiln
 	rm -rf $(DEMO) && mkdir -p $(DEMO)
 	$(KILN) build examples/hello --tag hello:demo --work-dir $(DEMO)/work \
@@ -18,11 +25,11 @@ demo: toolchain ## build examples/hello into an OCI layout and show what is in i
 	@echo "image: $$(cat $(DEMO)/digest)"
 	@python3 examples/show_layout.py $(DEMO)/image
 
-test: toolchain setup ## run every test
+test: guests setup ## run every test
 	TMPDIR=$(TEST_TMP) $(CARGO) test --workspace --no-fail-fast
 
 CASES ?= ../shared/cases/buildkit/integration
-conformance: toolchain ## build recorded cases of BuildKit's and compare: make conformance CASES=DIR
+conformance: guests-release ## build recorded cases of BuildKit's and compare: make conformance CASES=DIR
 	$(CARGO) build --release --package kiln
 	TMPDIR=$(TEST_TMP) python3 tests/conformance/run.py $(KILN) $(CASES)
 
@@ -33,11 +40,11 @@ check: toolchain ## formatter, lints, dependency rules
 	$(CARGO) deny check licenses bans sources
 	if $(CARGO) deny fetch db; then $(CARGO) deny check advisories; else echo "skipped: the advisory database cannot be fetched here"; fi
 
-bench: toolchain setup ## measure kiln beside its peers
+bench: guests-release setup ## measure kiln beside its peers
 	$(CARGO) build --release --package kiln
 	bash tests/bench.sh
 
-release: toolchain ## a static binary for containers: target/x86_64-unknown-linux-musl/release/kiln
+release: guests-release ## a static binary for containers: target/x86_64-unknown-linux-musl/release/kiln
 	command -v musl-gcc >/dev/null || (apt-get update -qq && apt-get install -y -qq musl-tools)
 	$(CARGO) build --release --package kiln --target x86_64-unknown-linux-musl
 
