@@ -1,0 +1,217 @@
+//! The commands beside GNU's on the same input.
+
+use std::path::Path;
+
+use trial::{Case, Family, Trial};
+
+const COMMANDS: &[&str] = &[
+    "base64",
+    "basename",
+    "cat",
+    "cmp",
+    "comm",
+    "cut",
+    "date",
+    "dirname",
+    "env",
+    "expr",
+    "groups",
+    "head",
+    "id",
+    "md5sum",
+    "nl",
+    "nproc",
+    "paste",
+    "printenv",
+    "rev",
+    "seq",
+    "sha1sum",
+    "sha256sum",
+    "sha512sum",
+    "sleep",
+    "sort",
+    "split",
+    "tac",
+    "tail",
+    "tee",
+    "tr",
+    "uname",
+    "uniq",
+    "wc",
+    "whoami",
+];
+
+fn compare(family: Family, commands: &[&str], cases: &[Case]) {
+    let program = Path::new(env!("CARGO_BIN_EXE_text"));
+    Trial { program, commands, family }.compare(cases);
+}
+
+const TEXT: &str = "printf 'one\\ntwo words here\\n\\n\\nthree\\tx\\n' >t; printf 'a:b:c\\nd:e\\nf\\n' >c; printf 'no end' >n; \
+    seq 30 >s; printf 'b 2\\na 10\\nc 1\\nA 3\\na 9\\nb 2\\n' >k; printf '\\000\\001\\377\\n' >b; : >e";
+
+#[test]
+fn reading() {
+    compare(
+        Family::Gnu,
+        COMMANDS,
+        &[
+            (
+                TEXT,
+                "cat t n; cat n t; cat -n t; cat -b t; cat -s t; cat -A t b; cat -E n; cat -T t; cat none t; echo $?; cat <t; cat - <t; cat e; cat .",
+            ),
+            (
+                TEXT,
+                "head s; head -n3 s; head -3 s; head -n -27 s; head -c5 s; head -c -75 s; head -n1 t c; head -qn1 t c; head -v -n1 t; head none; echo $?; head -n0 s",
+            ),
+            (
+                TEXT,
+                "tail s; tail -n3 s; tail -3 s; tail -n +28 s; tail -c5 s; tail -c +75 s; tail -n1 t c; tail -n2 n; tail +29 s; tail -q -n1 t c; cat s | tail -n2",
+            ),
+            (
+                TEXT,
+                "cut -d: -f1 c; cut -d: -f2- c; cut -d: -f1,3 c; cut -sd: -f2 c; cut -c1-3 t; cut -c2 t; cut -b1,3- t; cut -f1 t; cut -d' ' -f2 t; cut --complement -d: -f1 c",
+            ),
+            (
+                TEXT,
+                "cut -d: -f1,2 --output-delimiter=/ c; cut -c1,3 --output-delimiter=- t; cut; echo $?; cut -f0 t; echo $?; cut -f2-1 t; echo $?; cut -d: -f-2 c; cut -d : -f 3,1 c; cut -c -2 t",
+            ),
+            (
+                TEXT,
+                "sort k; sort -r k; sort -u k; sort -n -k2 k; sort -k2n k; sort -k2,2nr -k1,1 k; sort -f k; sort -t: -k2 c; sort -s -k2,2 k; sort -uk1,1 k; sort -nu -k2 k",
+            ),
+            (
+                TEXT,
+                "sort -c k; echo $?; sort -c s; echo $?; sort -cn s; echo $?; sort -o k k; cat k; printf '1K\\n2M\\n3\\n-1\\n' | sort -h; printf 'v1.10\\nv1.9\\nv1.2.3\\n1.0~rc\\n1.0\\n' | sort -V; printf 'MAR\\nJAN\\n' | sort -M",
+            ),
+            (
+                TEXT,
+                "sort -b -k2 k; sort -k1.1,1.1 k; sort -t: -k2,2 -k1,1r c; sort t n; sort -z b | od -c; sort none; echo $?; sort -rn s | head -3; printf '10\\n9\\n-5\\n1.5\\n01\\n' | sort -n; sort -d t; sort -nr -k2,2 -k1 k",
+            ),
+            (
+                TEXT,
+                "sort k | uniq; sort k | uniq -c; sort k | uniq -d; sort k | uniq -u; uniq -i k; uniq -f1 k; uniq -w1 k; uniq -s1 k; uniq k out; cat out; sort k | uniq -D",
+            ),
+            (
+                TEXT,
+                "tr a-z A-Z <t; tr -d '\\n' <t; tr -s ' ' <t; tr -cd 'a-z' <t; tr '[:lower:]' '[:upper:]' <t; tr -d '[:space:]' <t; tr ' ' '\\n' <t; tr -s '\\n' <t; tr -cs 'a-z' '\\n' <t",
+            ),
+            (
+                TEXT,
+                "tr abc x <c; tr -t abc x <c; tr ':' '\\t' <c; tr -dc '[:print:]\\n' <b; tr '\\000' x <b | od -c; tr 'a-c' '[x*]' <c; tr -d a-b <c; tr; echo $?; tr a; echo $?; tr -d a b <c; echo $?; tr -ds a b <c; tr / - <c",
+            ),
+            (
+                TEXT,
+                "wc t; wc -l t; wc -w t; wc -c t; wc t c n; wc -l <t; cat t | wc; cat t | wc -l; wc -L t; wc -m t; wc -lc t; wc none t; echo $?; wc e; wc -l e s",
+            ),
+            (
+                TEXT,
+                "cat t | tee x y | wc -c; cat x; echo more | tee -a x; cat x; echo z | tee none/x; echo $?; echo q | tee -a new >/dev/null; cat new",
+            ),
+            (
+                TEXT,
+                "tac t; tac n t; rev c; paste c s | head -4; paste -d, c c; paste -s c; paste -sd, s; paste -d: - <c; nl t; nl -ba t; nl -ba -w2 -s' ' t; nl -v5 t",
+            ),
+            (
+                TEXT,
+                "comm c k; sort k >k1; sort s >s1; comm -12 k1 k1; comm -3 k1 s1; comm -23 s1 k1; cmp t t; cmp t c; echo $?; cmp -s t c; echo $?; cmp n none; echo $?; cmp -l c c; printf on >o; cmp t o; echo $?",
+            ),
+            (
+                TEXT,
+                "split -l10 s; split -b 20 s y; split -l 12 -d s z; split -a3 -l 20 s w; split -l1 none; echo $?",
+            ),
+            (
+                TEXT,
+                "base64 t; base64 <b; base64 -w0 t; base64 -w 10 t; base64 t | base64 -d; echo YQ== | base64 -d; echo 'YQ=!' | base64 -d; echo $?; echo Y | base64 -d; echo $?; base64 none; echo $?; base64 e",
+            ),
+            (
+                TEXT,
+                "md5sum t c; sha1sum t; sha256sum t c >sums; cat sums; sha256sum -c sums; echo $?; echo x >>c; sha256sum -c sums; echo $?; sha256sum -c --status sums; echo $?; sha512sum t | sha512sum -c -; sha256sum --tag t",
+            ),
+            (
+                TEXT,
+                "sha256sum t >sums; rm t; sha256sum -c sums; echo $?; sha256sum -c --ignore-missing sums; echo $?; echo bad >bad; sha256sum -c bad; echo $?; sha256sum c >>bad; sha256sum -c bad; echo $?; sha256sum -c --strict bad; echo $?; sha256sum --check --quiet sums; sha256sum none; echo $?; cat c | sha256sum; sha256sum - <c; sha256sum -b c; sha256sum --tag c | sha256sum -c",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn answering() {
+    compare(
+        Family::Gnu,
+        COMMANDS,
+        &[
+            (
+                "",
+                "basename /a/b.c .c; basename a/b/; basename /; basename -a x/y z/w; basename -s .c a.c b.c; basename; echo $?; basename a b c; echo $?; basename .c .c; dirname /a/b /a a a/b/ / //a; dirname; echo $?; basename ''; basename -z a | od -c",
+            ),
+            (
+                "",
+                "seq 5; seq 2 5; seq 1 2 9; seq 5 -2 1; seq -w 8 11; seq -s, 3; seq 0.5 0.5 2; seq 1 0.25 2; seq 5 1; seq -s ' ' 1 3; seq 10 -5 -10; seq -w -5 5 5; seq 1 0 2; echo $?; seq; echo $?; seq 0 .1 .3; seq 3 | wc -l",
+            ),
+            (
+                "",
+                "expr 1 + 2; expr 7 / 2; expr 7 % 3; expr 2 '*' 3; expr 5 - 8; expr 1 '<' 2; expr a = b; echo $?; expr 0; echo $?; expr abc : 'a\\(.\\)c'; expr abc : '.*'; expr abc : x; expr length hello; expr substr hello 2 3; expr index hello l",
+            ),
+            (
+                "",
+                "expr '(' 1 + 2 ')' '*' 3; expr 1 '|' 2; expr 0 '|' x; expr '' '|' ''; expr 1 '&' 0; expr 1 / 0; echo $?; expr a + 1; echo $?; expr; echo $?; expr 1 2; echo $?; expr 10 '>=' 9; expr b '>' a; expr -- -1 + 1; expr + match; expr match abc 'a.'",
+            ),
+            (
+                "",
+                "date -u -d @0; date -u -d '2001-02-03 04:05:06' +%s; date -u -d @1234567890 '+%Y-%m-%dT%H:%M:%SZ'; date -u -R -d @0; date -u -Iseconds -d @0; date -u --rfc-3339=seconds -d @0; date -u -d '2001-02-03 +1 day' +%F; date -u +%Y | wc -c; date -d @0 +%A,%B,%j,%U,%p",
+            ),
+            (
+                "touch -d 2001-02-03 f",
+                "date -u -r f; date -r f +%F; date -u -d '1 Jan 2020 12:00 UTC' +%s; date --date='2020-01-01' --rfc-2822; date -u -d 'last week' >/dev/null; date -u -d 20200101 +%c",
+            ),
+            (
+                "",
+                "env -i A=1 B=2 env; env X=y printenv X; env -u HOME printenv HOME; echo $?; env A=b sh -c 'echo $A'; env none; echo $?; env -i; printenv none; echo $?; printenv HOME; env - A=1 printenv; env -C / pwd; env false; echo $?; env sh -c 'exit 7'; echo $?",
+            ),
+            (
+                "",
+                "id; id -u; id -g; id -un; id -gn; id -G; id -nG; id root; id www-data; id -u www-data; id none; echo $?; whoami; groups; groups root daemon; id -u 33; id -ru; sleep 0; sleep; echo $?; sleep x; echo $?; nproc; uname; uname -m; uname -s; uname -o; uname -sm",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn printing() {
+    let commands = &["echo", "printf", "test", "[", "true", "false", "pwd"];
+    compare(
+        Family::Gnu,
+        commands,
+        &[
+            (
+                "",
+                "env echo a b; env echo -n x; env echo -e 'a\\tb\\n\\x41\\0101\\c no'; env echo -E 'a\\tb'; env echo -ne 'a\\n'; env echo -x y; env echo; env echo -- x; env echo -; env echo '\\t'",
+            ),
+            (
+                "",
+                "env printf '%s\\n' a b c; env printf '%d %5d|%-5d|%05d\\n' 1 2 3 4; env printf '%x %X %o %u\\n' 255 255 8 7; env printf '%s %s\\n' a b c; env printf 'a\\tb\\n'; env printf '%%\\n'; env printf '%b' 'x\\ny\\n'; env printf '%c%c\\n' abc def",
+            ),
+            (
+                "",
+                "env printf '%.2f %5.1f|%-8.3f|\\n' 3.14159 2.5 1; env printf '%5s|%-5s|%.2s\\n' ab cd efg; env printf '%d\\n' 0x1f 010 \"'A\" -5; env printf '%+d % d\\n' 5 5; env printf '%#x %#o\\n' 255 8; env printf '%*d\\n' 5 42; env printf '%d\\n' abc; echo $?; env printf '%d\\n' 3x; echo $?",
+            ),
+            (
+                "",
+                "env printf; echo $?; env printf 'x\\cy'; env printf '\\101\\x42\\n'; env printf '%s'; env printf '%d\\n'; env printf '%q\\n' 'a b'; env printf '%y\\n' a; echo $?; env printf -- '-%s-\\n' a; env printf '%.3d|%8.3d\\n' 5 5; env printf '%x\\n' -1; env printf '%s\\n' \"\"; env printf 'no args %s|%d|\\n'; env printf '%i\\n' 3",
+            ),
+            (
+                "echo a >f; mkdir d; ln -s f l; ln -s none m; mkfifo p; chmod 755 f; : >e; chmod 4711 e",
+                "for t in '-e f' '-f f' '-d d' '-L l' '-h m' '-e m' '-p p' '-s e' '-s f' '-x f' '-x e' '-r f' '-w f' '-u e' '-g e' '-k d' '-b f' '-c /dev/null' '-n x' '-z x' '-f d' '-f l' '-d none' '-O f' '-G f'; do env test $t; echo \"$t $?\"; done",
+            ),
+            (
+                "echo a >f; touch -d 2001-01-01 o",
+                "env test a = a; echo $?; env test a != a; echo $?; env test 1 -lt 2; echo $?; env test 2 -gt 10; echo $?; env test f -nt o; echo $?; env test f -ot o; echo $?; env test f -ef ./f; echo $?; env [ a = a ]; echo $?; env [ a; echo $?; env test; echo $?; env test ''; echo $?; env test x -eq 1; echo $?",
+            ),
+            (
+                "",
+                "env test ! a; echo $?; env test ! ''; echo $?; env test a -a ''; echo $?; env test a -o ''; echo $?; env test '(' a ')'; echo $?; env test ! -e none; echo $?; env test -n a -a -z ''; echo $?; env test 1 -eq 1 -a 2 -ne 3; echo $?; env test '(' a = b -o c = c ')' -a x; echo $?; env test -n; echo $?; env test = = =; echo $?; env test a b; echo $?; env test a b c d e; echo $?",
+            ),
+        ],
+    );
+}
