@@ -1,8 +1,8 @@
 # kiln's tasks. Each installs what it needs; see README.md.
 CARGO ?= cargo
 KILN := target/release/kiln
-# Tests write many small files: in memory where that is possible.
-TEST_TMP := $(shell test -w /dev/shm && echo /dev/shm || echo /tmp)
+# Tests write many small files, some of them programs: in memory where that is possible.
+TEST_TMP := $(shell cp /bin/true /dev/shm/.kiln-try 2>/dev/null && /dev/shm/.kiln-try && echo /dev/shm || echo /tmp; rm -f /dev/shm/.kiln-try)
 DEMO := target/demo
 
 .PHONY: help guests guests-release demo test conformance check bench setup toolchain release clean

@@ -15,4 +15,5 @@ mod memory;
 mod multi_stage;
 mod registry;
 mod reproducible;
+mod restricted;
 mod running;
