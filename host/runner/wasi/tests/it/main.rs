@@ -1,4 +1,5 @@
 //! Steps run from end to end: a rootfs, a script, and what is there afterwards.
 
+mod dash_cases;
 mod harness;
 mod smoke;
