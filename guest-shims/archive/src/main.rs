@@ -1,1 +1,31 @@
-fn main() {}
+//! The commands that take archives and compressed files apart. What compresses is left to the native
+//! tools: their output, byte for byte, cannot be had otherwise.
+
+mod expand;
+mod extract;
+mod header;
+mod open;
+mod tar;
+
+use std::process::ExitCode;
+
+use shim::Command;
+
+/// Every command of this program, with what runs it.
+const COMMANDS: &[(&str, Command)] = &[
+    ("bunzip2", expand::main),
+    ("bzcat", expand::main),
+    ("gunzip", expand::main),
+    ("gzip", expand::main),
+    ("tar", tar::main),
+    ("unxz", expand::main),
+    ("unzstd", expand::main),
+    ("xz", expand::main),
+    ("xzcat", expand::main),
+    ("zcat", expand::main),
+    ("zstdcat", expand::main),
+];
+
+fn main() -> ExitCode {
+    shim::run(COMMANDS)
+}
