@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use kiln_build::{BuildError, BuildRequest, Built, DockerfileText, ErrorKind, Output, Result};
 use kiln_dockerfile::platform::Platform;
 use kiln_image::layer::compress::Compression;
@@ -58,13 +59,20 @@ fn build(args: &BuildArgs, environment: &Environment) -> Result<Built> {
         });
     }
     let built = kiln_build::build(&request, &services, events.as_ref())?;
+    write_results(args, &built)
+        .map_err(|error| BuildError::new(ErrorKind::Environment, format!("{error:#}")))?;
+    Ok(built)
+}
+
+/// The files that `--iidfile` and `--metadata-file` name.
+fn write_results(args: &BuildArgs, built: &Built) -> anyhow::Result<()> {
     if let Some(file) = &args.iidfile {
         write_file(file, built.config_digest.to_string().as_bytes())?;
     }
     if let Some(file) = &args.metadata_file {
-        write_file(file, &metadata(&built))?;
+        write_file(file, &metadata(built)?)?;
     }
-    Ok(built)
+    Ok(())
 }
 
 /// Makes kiln root of a user namespace where the namespaces runner may be used, needs it and gets
@@ -252,7 +260,7 @@ fn decode(name: &str, bytes: Vec<u8>) -> Result<String> {
 }
 
 /// The result's digests and names, with buildx's keys.
-fn metadata(built: &Built) -> Vec<u8> {
+fn metadata(built: &Built) -> anyhow::Result<Vec<u8>> {
     let mut text = serde_json::to_vec_pretty(&serde_json::json!({
         "containerimage.config.digest": built.config_digest.to_string(),
         "containerimage.descriptor": {
@@ -262,21 +270,19 @@ fn metadata(built: &Built) -> Vec<u8> {
         },
         "containerimage.digest": built.digest.to_string(),
         "image.name": built.names.join(","),
-    }))
-    .unwrap_or_default();
+    }))?;
     text.push(b'\n');
-    text
+    Ok(text)
 }
 
 /// Writes a result file whole or not at all.
-fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!(".{}.tmp", std::process::id()));
-    std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path)).map_err(
-        |error| {
+    std::fs::write(&temporary, bytes)
+        .and_then(|()| std::fs::rename(&temporary, path))
+        .inspect_err(|_| {
             let _gone = std::fs::remove_file(&temporary);
-            BuildError::new(ErrorKind::Environment, format!("write {}", path.display()))
-                .with_source(error)
-        },
-    )
+        })
+        .with_context(|| format!("write {}", path.display()))
 }
