@@ -76,7 +76,7 @@ fn visit(
         crate::evaluate::evaluate(context, &find.node, state, entry)?;
     }
     let enters =
-        entry.stat.is_dir() && entry.depth < find.max_depth && !(state.prune && !find.depth_first);
+        entry.stat.is_dir() && entry.depth < find.max_depth && (find.depth_first || !state.prune);
     if enters && !state.quit {
         let key = (entry.stat.dev, entry.stat.ino);
         if above.contains(&key) {
@@ -121,7 +121,7 @@ fn descend(
                 let other_device = find.one_device && stat.dev != entry.stat.dev;
                 let below =
                     Entry { path, start: entry.start.clone(), depth: entry.depth + 1, stat };
-                if !(other_device && !below.stat.is_dir()) {
+                if !other_device || below.stat.is_dir() {
                     if other_device {
                         // The mount point itself is seen, what is below it is not.
                         if below.depth >= find.min_depth {

@@ -112,10 +112,10 @@ pub(crate) fn main(context: &mut Context) -> Outcome {
         Some(delimiter) => split(&text, delimiter),
         None => words(&text, xargs.mark.is_some())?,
     };
-    if let Some(end) = end.filter(|_| xargs.delimiter.is_none()) {
-        if let Some(at) = items.iter().position(|item| item.text == end) {
-            items.truncate(at);
-        }
+    if let Some(end) = end.filter(|_| xargs.delimiter.is_none())
+        && let Some(at) = items.iter().position(|item| item.text == end)
+    {
+        items.truncate(at);
     }
     xargs.run(context, &items)
 }

@@ -187,7 +187,7 @@ impl<'a> Machine<'a> {
         Ok(match address {
             Address::Line(number) => line == *number,
             Address::Step(first, 0) => line == *first,
-            Address::Step(first, step) => line >= *first && (line - first) % step == 0,
+            Address::Step(first, step) => line >= *first && (line - first).is_multiple_of(*step),
             Address::Last => self.files.is_last(context)?,
             Address::Match(pattern) => {
                 self.regex(pattern)?.is_match(&self.pattern).map_err(stop)?
@@ -246,10 +246,10 @@ impl<'a> Machine<'a> {
                 Ok(line <= to)
             }
             Range::Open => {
-                if let End::Address(address) = end {
-                    if self.matches(context, address)? {
-                        self.ranges[number] = after(first);
-                    }
+                if let End::Address(address) = end
+                    && self.matches(context, address)?
+                {
+                    self.ranges[number] = after(first);
                 }
                 Ok(true)
             }
@@ -433,7 +433,7 @@ impl<'a> Machine<'a> {
     }
 
     fn write(&mut self, context: &mut Context, file: usize, line: &[u8]) -> Result<(), Stop> {
-        let lacks_end = self.files.lacks_end();
+        let lacks_end = self.files.line_lacks_end();
         let end: &[u8] = if lacks_end { b"" } else { b"\n" };
         match &mut self.outputs[file] {
             Output::File(file) => {

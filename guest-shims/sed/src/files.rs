@@ -184,10 +184,10 @@ impl Files {
 
     /// Whether the current line is the last: of the file when files are separate, else of all.
     pub(crate) fn is_last(&mut self, context: &mut Context) -> Result<bool, Stop> {
-        if let Some(input) = &mut self.input {
-            if !input.fill_buf().map_err(Stop::Stream)?.is_empty() {
-                return Ok(false);
-            }
+        if let Some(input) = &mut self.input
+            && !input.fill_buf().map_err(Stop::Stream)?.is_empty()
+        {
+            return Ok(false);
         }
         if self.settings.separate {
             return Ok(true);
@@ -220,10 +220,10 @@ impl Files {
 
     /// Whether there is another line to read, in this file or a later one.
     pub(crate) fn has_more(&mut self, context: &mut Context) -> Result<bool, Stop> {
-        if let Some(input) = &mut self.input {
-            if !input.fill_buf().map_err(Stop::Stream)?.is_empty() {
-                return Ok(true);
-            }
+        if let Some(input) = &mut self.input
+            && !input.fill_buf().map_err(Stop::Stream)?.is_empty()
+        {
+            return Ok(true);
         }
         if self.settings.separate {
             return Ok(!self.waiting.is_empty());
@@ -273,7 +273,7 @@ impl Files {
     }
 
     /// Whether the line being processed lacks its end.
-    pub(crate) fn lacks_end(&self) -> bool {
+    pub(crate) fn line_lacks_end(&self) -> bool {
         self.missing_end
     }
 

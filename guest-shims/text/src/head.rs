@@ -114,10 +114,10 @@ fn all_but_lines(context: &mut Context, mut input: Input, count: u64, end: u8) -
             return Ok(());
         }
         kept.push_back(line);
-        if kept.len() as u64 > count {
-            if let Some(line) = kept.pop_front() {
-                context.out.write_all(&line)?;
-            }
+        if kept.len() as u64 > count
+            && let Some(line) = kept.pop_front()
+        {
+            context.out.write_all(&line)?;
         }
     }
 }

@@ -98,11 +98,11 @@ impl Parser<'_> {
             }
             _ => {}
         }
-        if let Some(operand) = self.peek(0) {
-            if let Some(value) = unary(&word, operand)? {
-                self.at += 1;
-                return Ok(value);
-            }
+        if let Some(operand) = self.peek(0)
+            && let Some(value) = unary(&word, operand)?
+        {
+            self.at += 1;
+            return Ok(value);
         }
         Ok(!word.is_empty())
     }

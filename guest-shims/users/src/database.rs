@@ -226,10 +226,10 @@ impl Databases {
                     *field = kept.join(&b',');
                 }
             }
-            if Some(&line) != database.find(group) {
-                if let Some(there) = database.change(group) {
-                    *there = line;
-                }
+            if Some(&line) != database.find(group)
+                && let Some(there) = database.change(group)
+            {
+                *there = line;
             }
         }
     }

@@ -74,14 +74,15 @@ pub(crate) fn make(
         context.warn(format_args!("group '{shown}' already exists"));
         return Ok(9);
     }
-    if let Some(wanted) = gid {
-        if !shared && databases.group_of(wanted).is_some() {
-            if !force {
-                context.warn(format_args!("GID '{wanted}' already exists"));
-                return Ok(4);
-            }
-            gid = None;
+    if let Some(wanted) = gid
+        && !shared
+        && databases.group_of(wanted).is_some()
+    {
+        if !force {
+            context.warn(format_args!("GID '{wanted}' already exists"));
+            return Ok(4);
         }
+        gid = None;
     }
     let gid = match gid {
         Some(gid) => gid,
@@ -121,11 +122,12 @@ pub(crate) fn modify(context: &mut Context) -> Outcome {
     let old = line.get(2).cloned().unwrap_or_default();
     let gid = gid.filter(|gid| gid.to_string().as_bytes() != old);
     let new_name = new_name.filter(|new| new != name);
-    if let Some(wanted) = gid {
-        if !shared && databases.group_of(wanted).is_some() {
-            context.warn(format_args!("GID '{wanted}' already exists"));
-            return Ok(4);
-        }
+    if let Some(wanted) = gid
+        && !shared
+        && databases.group_of(wanted).is_some()
+    {
+        context.warn(format_args!("GID '{wanted}' already exists"));
+        return Ok(4);
     }
     if let Some(new) = &new_name {
         if !ids::is_valid_name(new) {
@@ -140,10 +142,10 @@ pub(crate) fn modify(context: &mut Context) -> Outcome {
     if gid.is_none() && new_name.is_none() {
         return Ok(0);
     }
-    if let Some(line) = databases.group.change(name) {
-        if let Some(gid) = gid {
-            line[2] = gid.to_string().into_bytes();
-        }
+    if let Some(line) = databases.group.change(name)
+        && let Some(gid) = gid
+    {
+        line[2] = gid.to_string().into_bytes();
     }
     if let Some(new) = &new_name {
         databases.group.rename(name, new);

@@ -40,10 +40,11 @@ pub(crate) fn free(
         database.lines.iter().filter_map(|line| shim::users::id(line.get(2)?)).collect();
     let (min, max, preferred_min) = range(config, kind, system);
     let is_free = |id: u32| id != u32::from(u16::MAX) && id != u32::MAX && !used.contains(&id);
-    if let Some(id) = preferred {
-        if (preferred_min..=max).contains(&id) && is_free(id) {
-            return Ok(id);
-        }
+    if let Some(id) = preferred
+        && (preferred_min..=max).contains(&id)
+        && is_free(id)
+    {
+        return Ok(id);
     }
     let found = if system {
         let mut lowest = max;

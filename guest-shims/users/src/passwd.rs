@@ -75,12 +75,11 @@ pub(crate) fn gpasswd(context: &mut Context) -> Outcome {
         "M" => option.bytes().split(|&byte| byte == b',').filter(|name| !name.is_empty()).collect(),
         _ => vec![option.bytes()],
     };
-    if option.name() != "d" {
-        if let Some(unknown) = users.iter().find(|user| databases.passwd.find(user).is_none()) {
-            context
-                .warn(format_args!("user '{}' does not exist", String::from_utf8_lossy(unknown)));
-            return Ok(3);
-        }
+    if option.name() != "d"
+        && let Some(unknown) = users.iter().find(|user| databases.passwd.find(user).is_none())
+    {
+        context.warn(format_args!("user '{}' does not exist", String::from_utf8_lossy(unknown)));
+        return Ok(3);
     }
     let who = String::from_utf8_lossy(option.bytes()).into_owned();
     match option.name() {

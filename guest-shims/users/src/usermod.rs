@@ -98,7 +98,7 @@ fn apply(context: &mut Context, name: &[u8], mut changes: Changes) -> Outcome {
         context.warn(format_args!("user '{shown}' does not exist"));
         return Ok(6);
     };
-    let &[_, _, ref uid, ref gid, ref comment, ref old_home, ref shell] = line.as_slice() else {
+    let [_, _, uid, gid, comment, old_home, shell] = line.as_slice() else {
         return Err(native("a broken line in /etc/passwd"));
     };
     let (Some(old_uid), Some(old_gid)) = (id(uid), id(gid)) else {
@@ -127,11 +127,12 @@ fn apply(context: &mut Context, name: &[u8], mut changes: Changes) -> Outcome {
     changes.shell = changes.shell.filter(|new| new != shell);
     changes.comment = changes.comment.filter(|new| new != comment);
     changes.login = changes.login.filter(|new| new != name);
-    if let Some(uid) = changes.uid {
-        if !changes.not_unique && databases.user_of(uid).is_some() {
-            context.warn(format_args!("UID '{uid}' already exists"));
-            return Ok(4);
-        }
+    if let Some(uid) = changes.uid
+        && !changes.not_unique
+        && databases.user_of(uid).is_some()
+    {
+        context.warn(format_args!("UID '{uid}' already exists"));
+        return Ok(4);
     }
     if let Some(login) = &changes.login {
         if !ids::is_valid_name(login) {
@@ -170,33 +171,33 @@ fn change_lines(databases: &mut Databases, name: &[u8], changes: &Changes, gid: 
         || changes.login.is_some()
         || gid.is_some();
     let in_shadow = changes.password.is_some() || changes.lock || changes.unlock;
-    if in_shadow || changes.login.is_some() {
-        if let Some(line) = databases.shadow.change(name) {
-            if let Some(password) = &changes.password {
-                line[1].clone_from(password);
-                line[2] = today().to_string().into_bytes();
-            }
-            if changes.lock && !line[1].starts_with(b"!") {
-                line[1].insert(0, b'!');
-            }
-            if changes.unlock && line[1].starts_with(b"!") && line[1].len() > 1 {
-                line[1].remove(0);
-            }
+    if (in_shadow || changes.login.is_some())
+        && let Some(line) = databases.shadow.change(name)
+    {
+        if let Some(password) = &changes.password {
+            line[1].clone_from(password);
+            line[2] = today().to_string().into_bytes();
+        }
+        if changes.lock && !line[1].starts_with(b"!") {
+            line[1].insert(0, b'!');
+        }
+        if changes.unlock && line[1].starts_with(b"!") && line[1].len() > 1 {
+            line[1].remove(0);
         }
     }
-    if in_passwd || in_shadow {
-        if let Some(line) = databases.passwd.change(name) {
-            let mut set = |field: usize, value: Option<Vec<u8>>| {
-                if let Some(value) = value {
-                    line[field] = value;
-                }
-            };
-            set(2, changes.uid.map(|uid| uid.to_string().into_bytes()));
-            set(3, gid.map(|gid| gid.to_string().into_bytes()));
-            set(4, changes.comment.clone());
-            set(5, changes.home.clone());
-            set(6, changes.shell.clone());
-        }
+    if (in_passwd || in_shadow)
+        && let Some(line) = databases.passwd.change(name)
+    {
+        let mut set = |field: usize, value: Option<Vec<u8>>| {
+            if let Some(value) = value {
+                line[field] = value;
+            }
+        };
+        set(2, changes.uid.map(|uid| uid.to_string().into_bytes()));
+        set(3, gid.map(|gid| gid.to_string().into_bytes()));
+        set(4, changes.comment.clone());
+        set(5, changes.home.clone());
+        set(6, changes.shell.clone());
     }
     if let Some(login) = &changes.login {
         databases.passwd.rename(name, login);
@@ -272,10 +273,10 @@ fn follow_up(
     let config = Config::login_defs();
     if let Some(dir) = config.get("MAIL_DIR") {
         let spool = paths::join(dir, name);
-        if let (Some((old, new)), Ok(stat)) = (uid, sys::stat(&spool)) {
-            if stat.uid == old {
-                sys::chown(&spool, Some(new), None).map_err(|error| fail("mail spool", &error))?;
-            }
+        if let (Some((old, new)), Ok(stat)) = (uid, sys::stat(&spool))
+            && stat.uid == old
+        {
+            sys::chown(&spool, Some(new), None).map_err(|error| fail("mail spool", &error))?;
         }
         if let (Some(login), true) = (&changes.login, sys::stat(&spool).is_ok()) {
             sys::rename(&spool, &paths::join(dir, login))

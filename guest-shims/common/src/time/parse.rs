@@ -265,9 +265,9 @@ fn iso_date(word: &str) -> Option<(i64, i64, i64)> {
 /// `11/14/2023`, `2023/11/14`.
 fn slashed(word: &str) -> Option<(i64, i64, i64)> {
     let pieces: Vec<i64> = word.split('/').map(str::parse).collect::<Result<_, _>>().ok()?;
-    match pieces.as_slice() {
-        &[year, month, day] if word.find('/') == Some(4) => Some((year, month, day)),
-        &[month, day, year] if year >= 1000 => Some((year, month, day)),
+    match *pieces.as_slice() {
+        [year, month, day] if word.find('/') == Some(4) => Some((year, month, day)),
+        [month, day, year] if year >= 1000 => Some((year, month, day)),
         _ => None,
     }
 }
@@ -291,10 +291,10 @@ fn clock_and_zone(parts: &mut Parts, word: &str) -> Option<()> {
     }
     let (whole, fraction) = clock.split_once('.').unwrap_or((clock, ""));
     let fields: Vec<i64> = whole.split(':').map(str::parse).collect::<Result<_, _>>().ok()?;
-    let (mut hour, minute, second) = match fields.as_slice() {
-        &[hour] if offset.is_some() || half.is_some() => (hour, 0, 0),
-        &[hour, minute] => (hour, minute, 0),
-        &[hour, minute, second] => (hour, minute, second),
+    let (mut hour, minute, second) = match *fields.as_slice() {
+        [hour] if offset.is_some() || half.is_some() => (hour, 0, 0),
+        [hour, minute] => (hour, minute, 0),
+        [hour, minute, second] => (hour, minute, second),
         _ => return None,
     };
     if let Some(half) = half {

@@ -114,7 +114,7 @@ impl Parser<'_> {
             if byte == b'\\' {
                 let next = self.peek().ok_or_else(|| fail("unterminated `s' command"))?;
                 self.at += 1;
-                if next == mark && !(mark == b'&' && !pattern) {
+                if next == mark && (pattern || mark != b'&') {
                     // An escaped mark that means something in a pattern is ambiguous.
                     if pattern && b"+?(){}|*.[]^$".contains(&mark) && mark != b'|' {
                         return Err(native("an escaped delimiter that is special"));

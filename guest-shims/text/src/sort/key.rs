@@ -263,8 +263,7 @@ fn version(a: &[u8], b: &[u8]) -> Ordering {
 /// The name without suffixes such as `.tar.gz`.
 fn stem(name: &[u8]) -> &[u8] {
     let mut end = name.len();
-    loop {
-        let Some(dot) = name[..end].iter().rposition(|&byte| byte == b'.') else { break };
+    while let Some(dot) = name[..end].iter().rposition(|&byte| byte == b'.') {
         let suffix = &name[dot + 1..end];
         let good = suffix.first().is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'~')
             && suffix.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'~');
