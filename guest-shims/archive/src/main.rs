@@ -29,3 +29,24 @@ const COMMANDS: &[(&str, Command)] = &[
 fn main() -> ExitCode {
     shim::run(COMMANDS)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The host finds a command's program by the manifest.
+    #[test]
+    fn the_manifest_names_every_command() {
+        let manifest = include_str!("../Cargo.toml");
+        let list = manifest
+            .split("commands = [")
+            .nth(1)
+            .and_then(|rest| rest.split("\n\n").next())
+            .unwrap();
+        let mut listed: Vec<&str> = list.split('"').skip(1).step_by(2).collect();
+        listed.sort_unstable();
+        let mut known: Vec<&str> = COMMANDS.iter().map(|(name, _)| *name).collect();
+        known.sort_unstable();
+        assert_eq!(listed, known);
+    }
+}
