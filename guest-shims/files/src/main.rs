@@ -13,6 +13,7 @@ mod mv;
 mod readlink;
 mod rm;
 mod rmdir;
+mod setcap;
 mod stat;
 mod target;
 mod touch;
@@ -41,6 +42,7 @@ const COMMANDS: &[(&str, Command)] = &[
     ("realpath", readlink::realpath),
     ("rm", rm::main),
     ("rmdir", rmdir::main),
+    ("setcap", setcap::main),
     ("stat", stat::main),
     ("touch", touch::main),
     ("truncate", truncate::main),

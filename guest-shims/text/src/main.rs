@@ -76,6 +76,7 @@ const COMMANDS: &[(&str, Command)] = &[
     ("uname", simple::uname),
     ("uniq", uniq::main),
     ("wc", wc::main),
+    ("which", simple::which),
     ("whoami", id::whoami),
     ("yes", simple::yes),
 ];

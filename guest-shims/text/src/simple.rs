@@ -8,7 +8,7 @@ use std::{
 use shim::{
     Context, Outcome, Stop,
     args::{self, NO, Opt, Order, flag, value},
-    native, number, sys,
+    native, number, paths, sys,
 };
 
 pub(crate) fn true_(_: &mut Context) -> Outcome {
@@ -152,4 +152,32 @@ fn machine() -> Option<Vec<u8>> {
         };
     }
     None
+}
+
+pub(crate) fn which(context: &mut Context) -> Outcome {
+    let parsed = args::parse(&[flag('a', "")], &context.args, Order::OperandEnds)?;
+    let path = context.env.get("PATH").unwrap_or_default().to_vec();
+    let mut status = u8::from(parsed.operands.is_empty());
+    for name in &parsed.operands {
+        let runs =
+            |file: &[u8]| sys::stat(file).is_ok_and(|stat| stat.is_file() && sys::may(&stat, 1));
+        let places: Vec<Vec<u8>> = if name.contains(&b'/') {
+            vec![name.clone()]
+        } else {
+            let dirs = path.split(|&byte| byte == b':');
+            dirs.map(|dir| paths::join(if dir.is_empty() { b"." } else { dir }, name)).collect()
+        };
+        let found = places.iter().filter(|place| runs(place));
+        let most = if parsed.options.is_empty() { 1 } else { usize::MAX };
+        let mut any = false;
+        for place in found.take(most) {
+            context.out.write_all(place)?;
+            context.out.write_all(b"\n")?;
+            any = true;
+        }
+        if !any {
+            status = 1;
+        }
+    }
+    Ok(status)
 }

@@ -178,6 +178,19 @@ fn answering() {
 }
 
 #[test]
+fn finding() {
+    // The trial's own directory of links comes first in PATH, and holds none of these.
+    compare(
+        Family::Gnu,
+        &["which"],
+        &[(
+            "printf x >here; chmod 755 here; printf y >not",
+            "which sh ls; which none; echo $?; which none sh; echo $?; which; echo $?; which ./here; which ./not; echo $?; which /bin/sh; which -a sh; PATH=:/bin which here",
+        )],
+    );
+}
+
+#[test]
 fn printing() {
     let commands = &["echo", "printf", "test", "[", "true", "false", "pwd"];
     compare(
