@@ -93,3 +93,24 @@ const CASES: &[Case] = &[
 fn find_and_xargs_as_gnu() {
     compare(Family::Gnu, CASES);
 }
+
+#[test]
+fn find_and_xargs_as_busybox() {
+    compare(
+        Family::BusyBox,
+        &[
+            (
+                TREE,
+                "find t | sort; find t -name '*.txt' | sort; find t -type f | sort; find t -maxdepth 1 | sort; find t -mindepth 2 -type f | sort; find t -perm -111 -type f | sort; find t -name .git -prune -o -type f -print | sort",
+            ),
+            (
+                TREE,
+                "find t -type f -exec chmod 600 {} +; find t -name '*.c' -exec rm {} ';'; find t -name e -o -name zero | sort; find t ! -type d | sort; find t -type f -print0 | xargs -0 ls | sort; find t -type l -delete; find t -empty | sort",
+            ),
+            (
+                TREE,
+                "find t -user 4242; find t -newer t/d/b.c -type f | sort; find t -size +1k -type f; find none; echo $?; echo a b c | xargs; echo a b c | xargs -n1; printf '' | xargs -r echo x; printf 'a\\nb c\\n' | xargs -I{} echo '<{}>'",
+            ),
+        ],
+    );
+}

@@ -228,3 +228,29 @@ fn printing() {
         ],
     );
 }
+
+#[test]
+fn as_busybox() {
+    compare(
+        Family::BusyBox,
+        COMMANDS,
+        &[
+            (
+                TEXT,
+                "cat t n; head -n3 s; head -3 s; tail -n3 s; tail -n +28 s; cut -d: -f1 c; cut -c1-3 t; tr a-z A-Z <t; tr -d '\\n' <t; tr -s ' ' <t; tr -cd 'a-z' <t",
+            ),
+            (
+                TEXT,
+                "sort k; sort -r k; sort -u k; sort -n -k2 k; sort -t: -k2 c; sort k | uniq; sort k | uniq -c; sort k | uniq -d; wc -l <t; wc -c <t; cat t | wc -l; wc -l t; wc t",
+            ),
+            (
+                TEXT,
+                "cat t | tee x | wc -c; tac s | head -2; nl t; base64 t; base64 t | base64 -d; sha256sum t c >sums; sha256sum -c sums; echo $?; echo x >>c; sha256sum -c sums; echo $?; md5sum t; seq 3; seq 1 2 5; seq 3 -1 1; seq -w 8 10",
+            ),
+            (
+                TEXT,
+                "basename /a/b.c .c; dirname /a/b; expr 1 + 2; expr abc : 'a\\(.\\)'; expr 1 '<' 2; date -u -d @0; date -u -d @0 +%F; env -i A=1 env; id -u; id -un; whoami; paste -sd, s; cmp -s t c; echo $?; uname -s",
+            ),
+        ],
+    );
+}
