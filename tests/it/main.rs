@@ -8,6 +8,7 @@
 mod support;
 
 mod basics;
+mod checks;
 mod copying;
 mod errors;
 mod fidelity;

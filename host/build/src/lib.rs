@@ -12,6 +12,7 @@
 mod base;
 mod cache;
 mod cache_mounts;
+mod checks;
 mod content;
 mod context;
 mod engine;
@@ -29,6 +30,7 @@ mod sources;
 mod stage;
 mod users;
 
+pub use checks::check;
 pub use engine::Services;
 pub use error::{BuildError, ErrorKind, Result};
 pub use events::{Event, EventSink, StepEnd, StepId, Stream};
@@ -56,6 +58,7 @@ pub fn build(request: &BuildRequest, services: &Services, events: &dyn EventSink
         let plan = |platform| Plan::new(request, Some(platform));
         request.platforms.iter().map(plan).collect::<Result<Vec<_>>>()?
     };
+    checks::before_build(request, events)?;
     let steps = AtomicU64::new(1);
     let mut images = Vec::new();
     let mut platforms = Vec::new();

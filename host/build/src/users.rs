@@ -119,7 +119,9 @@ impl UserDatabase {
             }
         };
         // A process that drops its group must not lose what "others" are denied (CVE-2022-36109).
-        groups.insert(0, gid);
+        groups.push(gid);
+        // As the kernel keeps them: every runner shows the same.
+        groups.sort_unstable();
         let home = if home.is_empty() { "/".to_owned() } else { home };
         Ok(User { credentials: Credentials { uid, gid, groups }, home })
     }
@@ -200,8 +202,8 @@ mod tests {
         let cases: &[(&str, u32, u32, &[u32], &str)] = &[
             ("", 0, 0, &[0, 10], "/root"),
             ("root", 0, 0, &[0, 10], "/root"),
-            ("app", 1000, 1001, &[1001, 10, 65534], "/home/app"),
-            ("1000", 1000, 1001, &[1001, 10, 65534], "/home/app"),
+            ("app", 1000, 1001, &[10, 1001, 65534], "/home/app"),
+            ("1000", 1000, 1001, &[10, 1001, 65534], "/home/app"),
             ("app:wheel", 1000, 10, &[10], "/home/app"),
             ("app:77", 1000, 77, &[77], "/home/app"),
             ("4242", 4242, 0, &[0], "/"),

@@ -19,6 +19,8 @@ pub(crate) enum Command {
     /// Build an image from a Dockerfile
     #[command(visible_alias = "b")]
     Build(Box<BuildArgs>),
+    /// Check a Dockerfile without building it
+    Check(Box<CheckArgs>),
     /// Say which runners work on this machine, and for each that does not, why and what to do
     Doctor(DoctorArgs),
 }
@@ -86,6 +88,10 @@ pub(crate) struct BuildArgs {
     #[arg(long, value_name = "SPEC")]
     pub(crate) ssh: Vec<String>,
 
+    /// Check the Dockerfile instead of building it
+    #[arg(long)]
+    pub(crate) check: bool,
+
     /// Use no cached result
     #[arg(long)]
     pub(crate) no_cache: bool,
@@ -145,6 +151,27 @@ pub(crate) struct BuildArgs {
     /// Pull through a mirror
     #[arg(long, value_name = "REGISTRY=MIRROR")]
     pub(crate) registry_mirror: Vec<String>,
+}
+
+/// Arguments of `kiln check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// How the findings are printed
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: CheckFormat,
+
+    #[command(flatten)]
+    pub(crate) build: BuildArgs,
+}
+
+/// `kiln check --format`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum CheckFormat {
+    /// for people
+    #[default]
+    Text,
+    /// for programs
+    Json,
 }
 
 /// `--network`.

@@ -116,12 +116,14 @@ mod tests {
     #[test]
     fn outputs() {
         assert_eq!(output("type=oci,dest=a").unwrap(), Output::OciLayout("a".into()));
-        assert_eq!(output("dest=a,type=docker").unwrap(), Output::DockerArchive(Destination::File("a".into())));
+        assert_eq!(
+            output("dest=a,type=docker").unwrap(),
+            Output::DockerArchive(Destination::File("a".into()))
+        );
         assert_eq!(output("type=registry").unwrap(), Output::Registry);
         assert_eq!(output("out").unwrap(), Output::Local("out".into()));
         assert_eq!(output("-").unwrap(), Output::Tar(Destination::Stdout));
-        for bad in ["", "type=oci", "type=oci,dest=", "type=x,dest=a", "type=oci,x=1,dest=a"]
-        {
+        for bad in ["", "type=oci", "type=oci,dest=", "type=x,dest=a", "type=oci,x=1,dest=a"] {
             assert!(output(bad).is_err(), "{bad}");
         }
     }

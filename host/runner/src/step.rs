@@ -37,7 +37,7 @@ pub struct Credentials {
     pub uid: u32,
     /// Primary group id in the image's view.
     pub gid: u32,
-    /// All supplementary group ids, as setgroups(2) gets them: `gid` first, as in Docker.
+    /// All supplementary group ids, `gid` among them as in Docker; sorted, as the kernel keeps them.
     pub groups: Vec<u32>,
 }
 

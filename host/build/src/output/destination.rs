@@ -65,10 +65,11 @@ impl Destination {
             .tempfile_in(parent(dest))
             .context(ErrorKind::Environment, what)?;
         straight(partial.as_file_mut(), &mut once)?;
-        partial.persist(dest).map(drop).map_err(|error| error.error).context(
-            ErrorKind::Environment,
-            what,
-        )
+        partial
+            .persist(dest)
+            .map(drop)
+            .map_err(|error| error.error)
+            .context(ErrorKind::Environment, what)
     }
 }
 

@@ -84,14 +84,8 @@ fn fill(trees: &[Tree], dest: &Path, cancel: &Cancel) -> Result<()> {
         let root = openat(CWD, &dir, flags | nofollow, Mode::empty())
             .context(ErrorKind::Environment, what)?;
         let rootfs = &tree.rootfs;
-        let mut writer = Writer {
-            rootfs,
-            root,
-            epoch: tree.epoch,
-            keep_owners,
-            links: HashMap::new(),
-            cancel,
-        };
+        let mut writer =
+            Writer { rootfs, root, epoch: tree.epoch, keep_owners, links: HashMap::new(), cancel };
         writer.everything().map_err(|error| match error {
             Failure::Cancelled => cancelled(),
             Failure::Read(error) => {
@@ -203,9 +197,9 @@ impl Writer<'_> {
                     openat(parent, name, flags, Mode::RUSR | Mode::WUSR).map(File::from)
                 })
                 .map_err(at)?;
-                content.copy_to(&mut file).map_err(|error| {
-                    at(Errno::from_io_error(&error).unwrap_or(Errno::IO))
-                })?;
+                content
+                    .copy_to(&mut file)
+                    .map_err(|error| at(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
                 self.attributes(&file, path, metadata)
             }
             FileType::Symlink => {
@@ -220,9 +214,9 @@ impl Writer<'_> {
                 match replace(parent, name, || mknodat(parent, name, kind, mode, device)) {
                     // Device nodes are root's to make; without them the rest is still of use.
                     Err(Errno::PERM) if metadata.file_type != FileType::Fifo => Ok(()),
-                    made => made
-                        .and_then(|()| self.node_attributes(parent, name, metadata))
-                        .map_err(at),
+                    made => {
+                        made.and_then(|()| self.node_attributes(parent, name, metadata)).map_err(at)
+                    }
                 }
             }
             FileType::Socket | FileType::Dir => Ok(()),
@@ -330,6 +324,3 @@ fn root_is_one_user(map: &str) -> bool {
         fields.next() == Some("0") && fields.nth(1) == Some("1")
     })
 }
-
-#[cfg(test)]
-mod tests;

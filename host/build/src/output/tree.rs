@@ -84,11 +84,7 @@ struct Below<'a, T> {
 }
 
 impl<T: EntrySink> EntrySink for Below<'_, T> {
-    fn append_entry(
-        &mut self,
-        entry: &Entry,
-        data: &mut dyn std::io::Read,
-    ) -> std::io::Result<()> {
+    fn append_entry(&mut self, entry: &Entry, data: &mut dyn std::io::Read) -> std::io::Result<()> {
         if self.dir.is_empty() {
             return self.tar.append_entry(entry, data);
         }

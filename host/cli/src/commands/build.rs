@@ -10,7 +10,7 @@ use kiln_image::layer::compress::Compression;
 use kiln_runner::{Cancel, Kind, Network};
 
 use super::{secrets, services};
-use crate::args::{BuildArgs, CompressionChoice, NetworkMode, RunnerChoice};
+use crate::args::{BuildArgs, CheckFormat, CompressionChoice, NetworkMode, RunnerChoice};
 use crate::environment::Environment;
 use crate::exit::ExitStatus;
 use crate::{interrupt, progress, report_error, spec};
@@ -20,6 +20,9 @@ const MAX_TEXT: u64 = 16 << 20;
 
 /// Builds; the digest alone goes to stdout.
 pub(crate) fn run(args: BuildArgs, environment: &Environment) -> ExitStatus {
+    if args.check {
+        return super::check::run(&args, CheckFormat::Text, environment);
+    }
     match build(&args, environment) {
         Ok(built) => {
             // stdout holds one result: the archive that was sent there, or the digest.
@@ -90,7 +93,11 @@ fn enter_user_namespace(runner: RunnerChoice, environment: &Environment) -> Resu
     }
 }
 
-fn request(args: &BuildArgs, environment: &Environment, cancel: Cancel) -> Result<BuildRequest> {
+pub(super) fn request(
+    args: &BuildArgs,
+    environment: &Environment,
+    cancel: Cancel,
+) -> Result<BuildRequest> {
     let context = context_dir(&args.context)?;
     let (dockerfile, ignore_file) = read_dockerfile(args, &context)?;
     let mut build_args = std::collections::BTreeMap::new();

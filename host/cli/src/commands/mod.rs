@@ -1,6 +1,7 @@
 //! One module a subcommand.
 
 pub(crate) mod build;
+pub(crate) mod check;
 pub(crate) mod doctor;
 mod secrets;
 mod services;

@@ -1,0 +1,96 @@
+//! `kiln check` and `kiln build --check`: findings on stdout, exit code 1 when there are any.
+
+use kiln_build::{BuildRequest, Result};
+use kiln_dockerfile::lint::{Report, Warning};
+use kiln_runner::Cancel;
+use serde_json::{Value, json};
+
+use super::build;
+use crate::args::{BuildArgs, CheckFormat};
+use crate::environment::Environment;
+use crate::exit::ExitStatus;
+use crate::report_error;
+
+/// Checks a Dockerfile and prints what was found.
+pub(crate) fn run(args: &BuildArgs, format: CheckFormat, environment: &Environment) -> ExitStatus {
+    match build::request(args, environment, Cancel::default()).and_then(|r| findings(&r, format)) {
+        Ok(clean) => {
+            if clean {
+                ExitStatus::Success
+            } else {
+                ExitStatus::Failed
+            }
+        }
+        Err(error) => {
+            report_error::print(&error);
+            error.kind().into()
+        }
+    }
+}
+
+/// Prints the findings; true when there are none.
+#[expect(clippy::print_stdout, reason = "the findings are the command's result")]
+fn findings(request: &BuildRequest, format: CheckFormat) -> Result<bool> {
+    let report = kiln_build::check(request, request.target.is_none());
+    match format {
+        CheckFormat::Json => println!("{}", as_json(request, &report)),
+        CheckFormat::Text => print!("{}", as_text(request, &report)),
+    }
+    if report.warnings.is_empty()
+        && let Some(error) = report.error
+    {
+        let text = &request.dockerfile;
+        let rendered = error.render(&text.name, &text.text);
+        return Err(kiln_build::BuildError::input(error.message).at(|_| rendered));
+    }
+    Ok(report.warnings.is_empty())
+}
+
+fn as_text(request: &BuildRequest, report: &Report) -> String {
+    let mut text = String::new();
+    for warning in &report.warnings {
+        let rule = warning.rule;
+        text.push_str(&format!("WARNING: {}", rule.name));
+        if !rule.url.is_empty() {
+            text.push_str(&format!(" - {}", rule.url));
+        }
+        text.push_str(&format!("\n{}\n", warning.detail));
+        text.push_str(&format!("{}:{}\n", request.dockerfile.name, warning.lines.start));
+        text.push_str(&lines(request, warning));
+        text.push('\n');
+    }
+    text.push_str(&match report.warnings.len() {
+        0 => "Check complete, no warnings found.\n".to_owned(),
+        1 => "Check complete, 1 warning has been found!\n".to_owned(),
+        count => format!("Check complete, {count} warnings have been found!\n"),
+    });
+    text
+}
+
+/// The lines of a finding, with their numbers.
+fn lines(request: &BuildRequest, warning: &Warning) -> String {
+    let range = warning.lines.start.max(1)..=warning.lines.end.max(1);
+    let numbered = request.dockerfile.text.lines().enumerate();
+    numbered
+        .map(|(index, line)| (index + 1, line))
+        .filter(|(number, _)| range.contains(number))
+        .map(|(number, line)| format!("{number:>4} | {line}\n"))
+        .collect()
+}
+
+fn as_json(request: &BuildRequest, report: &Report) -> Value {
+    let warning = |warning: &Warning| {
+        json!({
+            "ruleName": warning.rule.name,
+            "description": warning.rule.description,
+            "url": warning.rule.url,
+            "detail": warning.detail,
+            "location": {
+                "file": request.dockerfile.name,
+                "start": warning.lines.start,
+                "end": warning.lines.end,
+            },
+        })
+    };
+    json!({ "warnings": report.warnings.iter().map(warning).collect::<Vec<_>>() })
+}
