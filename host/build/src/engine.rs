@@ -11,7 +11,7 @@ use kiln_image::manifest::Descriptor;
 use kiln_image::store::Store;
 use kiln_registry::Registry;
 use kiln_rootfs::Rootfs;
-use kiln_runner::{Runner, Step};
+use kiln_runner::{Kind, Runner, Step};
 
 use crate::cache::Cache;
 use crate::context::ContextDir;
@@ -169,7 +169,13 @@ impl<'a> Engine<'a> {
         let mut refusals = Vec::new();
         let mut usable = Vec::new();
         for runner in &self.services.runners {
-            if self.request.runner.is_some_and(|wanted| wanted != runner.kind()) {
+            let wanted = self.request.runner.map_or_else(
+                // Guests are taken only where they are asked for, until what they can do is decided
+                // before a step runs.
+                || runner.kind() != Kind::Wasi,
+                |wanted| wanted == runner.kind(),
+            );
+            if !wanted {
                 continue;
             }
             if let Err(reason) = runner.available() {
