@@ -100,6 +100,11 @@ impl<'r> Stage<'r> {
         Ok(stage)
     }
 
+    /// One past the last descriptor that the step's processes must not touch.
+    pub(crate) fn end_fd(&self) -> i32 {
+        FIRST_BIND_FD + i32::try_from(self.binds.len()).unwrap_or(0)
+    }
+
     fn add_kernel_trees(&mut self) -> Result<(), RunError> {
         for (path, needed) in [("/proc", true), ("/sys", false)] {
             match open_path(path) {

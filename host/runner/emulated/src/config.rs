@@ -31,7 +31,7 @@ pub(crate) fn write(
         return Err(RunError::Limit(format!("more than {MAX_GROUPS} supplementary groups")));
     }
     let root = host_path(rootfs.root_fd()).map_err(io("name the rootfs"))?;
-    let filter = filter::program(step.network == Network::None);
+    let filter = filter::program(step.network == Network::None, stage.end_fd());
     let credentials = Credentials::new();
     // The primary group is among the supplementary ones, as initgroups(3) has it.
     credentials.start(step.user.uid, step.user.gid, &step.user.groups);

@@ -9,7 +9,7 @@ use kiln_emulated_core::arch::{
     AUDIT_ARCH, BY_DESCRIPTOR_ONLY, EMULATED, FOREIGN_ABI_BIT, LOADER_BASE, LOADER_SPAN, NEWEST,
     REFUSED, nr,
 };
-use kiln_emulated_core::config::{END_FD, FIRST_FD};
+use kiln_emulated_core::config::FIRST_FD;
 use kiln_emulated_core::identity::PRCTL_OPTIONS;
 
 /// `SECCOMP_RET_ALLOW`
@@ -101,7 +101,8 @@ enum Action {
 }
 
 /// The program's bytes.
-pub(crate) fn program(no_network: bool) -> Vec<u8> {
+/// `end_fd` is one past the last descriptor that guests must not touch.
+pub(crate) fn program(no_network: bool, end_fd: i32) -> Vec<u8> {
     let mut actions: Vec<(u32, Action)> = Vec::new();
     actions.extend(
         REFUSED
@@ -112,6 +113,7 @@ pub(crate) fn program(no_network: bool) -> Vec<u8> {
     actions.extend(EMULATED.iter().map(|&number| (number, Action::Emulate)));
     actions.extend([
         (nr::UTIMENSAT, Action::EmulateOnlyIf(1)),
+        (nr::PRLIMIT64, Action::EmulateOnlyIf(0)),
         (nr::RT_SIGACTION, Action::EmulateIf(1)),
         (nr::RT_SIGPROCMASK, Action::EmulateIf(1)),
         (nr::RT_SIGSUSPEND, Action::Emulate),
@@ -134,7 +136,7 @@ pub(crate) fn program(no_network: bool) -> Vec<u8> {
     ]);
     actions.sort_by_key(|&(number, _)| number);
 
-    let mut program = Program { code: Vec::new(), no_network };
+    let mut program = Program { code: Vec::new(), no_network, end_fd };
     program.emit(LOAD, ARCH);
     program.emit_test(EQUAL, AUDIT_ARCH, 1, 0);
     program.emit(RETURN, ERRNO | ENOSYS);
@@ -159,6 +161,7 @@ fn bytes(instruction: &Instruction) -> [u8; 8] {
 struct Program {
     code: Vec<Instruction>,
     no_network: bool,
+    end_fd: i32,
 }
 
 impl Program {
@@ -306,7 +309,7 @@ impl Program {
 
     fn guard(&mut self, index: u32) {
         self.emit(LOAD, argument(index).0);
-        self.emit_test(AT_LEAST, END_FD.cast_unsigned(), 2, 0);
+        self.emit_test(AT_LEAST, self.end_fd.cast_unsigned(), 2, 0);
         self.emit_test(AT_LEAST, FIRST_FD.cast_unsigned(), 0, 1);
         self.emit(RETURN, ERRNO | EBADF);
         self.emit(RETURN, ALLOW);
@@ -357,7 +360,7 @@ mod tests {
 
     #[test]
     fn every_call_of_the_tables_is_judged_as_they_say() {
-        let program = program(false);
+        let program = program(false, 950);
         assert!(program.len() / 8 <= 4096, "BPF_MAXINSNS");
         for &(number, errno) in REFUSED {
             for pointer in [OUTSIDE, INSIDE] {
@@ -394,7 +397,7 @@ mod tests {
 
     #[test]
     fn arguments_decide_where_they_should() {
-        let program = program(false);
+        let program = program(false, 950);
         let judge = |number, arguments| judge(&program, number, OUTSIDE, arguments);
         let high = 1 << 40;
         assert_eq!(judge(nr::RT_SIGPROCMASK, [0, 0, 1, 8, 0, 0]), ALLOW);
@@ -404,9 +407,9 @@ mod tests {
         assert_eq!(judge(nr::UTIMENSAT, [3, 9, 1, 0, 0, 0]), TRAP);
         assert_eq!(judge(nr::CLOSE, [899, 0, 0, 0, 0, 0]), ALLOW);
         assert_eq!(judge(nr::CLOSE, [900, 0, 0, 0, 0, 0]), ERRNO | EBADF);
-        assert_eq!(judge(nr::CLOSE, [999, 0, 0, 0, 0, 0]), ERRNO | EBADF);
-        assert_eq!(judge(nr::CLOSE, [1000, 0, 0, 0, 0, 0]), ALLOW);
-        assert_eq!(judge(nr::DUP2, [1, 950, 0, 0, 0, 0]), ERRNO | EBADF);
+        assert_eq!(judge(nr::CLOSE, [949, 0, 0, 0, 0, 0]), ERRNO | EBADF);
+        assert_eq!(judge(nr::CLOSE, [950, 0, 0, 0, 0, 0]), ALLOW);
+        assert_eq!(judge(nr::DUP2, [1, 940, 0, 0, 0, 0]), ERRNO | EBADF);
         assert_eq!(judge(nr::IOCTL, [0, 0x5412, 0, 0, 0, 0]), ERRNO | EPERM);
         assert_eq!(judge(nr::CLONE, [0x1000_0011, 0, 0, 0, 0, 0]), ERRNO | EPERM);
         assert_eq!(judge(nr::CLONE, [0x0121_0011, 0, 0, 0, 0, 0]), ALLOW);
@@ -429,7 +432,7 @@ mod tests {
 
     #[test]
     fn without_network_there_are_unix_sockets_alone() {
-        let program = program(true);
+        let program = program(true, 950);
         for family in [2, 10, 16] {
             let verdict = judge(&program, nr::SOCKET, INSIDE, [family, 1, 0, 0, 0, 0]);
             assert_eq!(verdict, ERRNO | ENETUNREACH);

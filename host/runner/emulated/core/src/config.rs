@@ -6,7 +6,7 @@
 /// First of the descriptors that belong to the runner in every process of a step. High, so that the
 /// guest's own numbers start at 3 as they should; below 1024, the usual soft limit.
 pub const FIRST_FD: i32 = 900;
-/// One past the last of them.
+/// One past the last that they can have.
 pub const END_FD: i32 = 1000;
 /// The rootfs, `O_PATH`.
 pub const ROOT_FD: i32 = 900;
@@ -18,14 +18,15 @@ pub const LEDGER_FD: i32 = 902;
 pub const CONFIG_FD: i32 = 903;
 /// The socket to the builder.
 pub const BROKER_FD: i32 = 904;
-/// Where the first process reports how the step ended; closed in guests.
-pub const STATUS_FD: i32 = 905;
-/// The Landlock rules; closed in guests.
-pub const RULES_FD: i32 = 906;
 /// A page that all processes of the step share for writing.
-pub const STATE_FD: i32 = 907;
-/// First descriptor of a bind.
-pub const FIRST_BIND_FD: i32 = 910;
+pub const STATE_FD: i32 = 905;
+/// First descriptor of a bind; they follow without a gap, so that every number of the range that is
+/// guarded is taken.
+pub const FIRST_BIND_FD: i32 = 906;
+/// Where the first process reports how the step ended; closed in guests.
+pub const STATUS_FD: i32 = 998;
+/// The Landlock rules; closed in guests.
+pub const RULES_FD: i32 = 999;
 
 /// Most binds a step can have: the descriptors are reserved.
 pub const MAX_BINDS: usize = 80;
@@ -129,6 +130,12 @@ impl<'a> Config<'a> {
     /// The binds, later ones win.
     pub fn binds(&self) -> impl DoubleEndedIterator<Item = &Bind<'a>> {
         self.binds.iter().take(self.count).flatten()
+    }
+
+    /// One past the last descriptor that guests must not touch.
+    #[must_use]
+    pub fn end_fd(&self) -> i32 {
+        FIRST_BIND_FD + i32::try_from(self.count).unwrap_or(0)
     }
 
     /// The bind mounted exactly at this guest path.

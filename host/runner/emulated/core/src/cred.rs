@@ -148,6 +148,7 @@ pub struct Credentials {
     /// Capabilities: effective, permitted, inheritable, bounding.
     caps: [AtomicU64; 4],
     keep: AtomicU32,
+    umask: AtomicU32,
 }
 
 impl Default for Credentials {
@@ -167,6 +168,7 @@ impl Credentials {
             groups: [const { AtomicU32::new(0) }; MAX_GROUPS],
             caps: [const { AtomicU64::new(0) }; 4],
             keep: AtomicU32::new(0),
+            umask: AtomicU32::new(0),
         }
     }
 
@@ -335,6 +337,11 @@ impl Credentials {
         &self.keep
     }
 
+    /// The owner's bits of the umask, which the kernel does not get.
+    pub const fn owner_umask(&self) -> &AtomicU32 {
+        &self.umask
+    }
+
     /// Writes everything as text, for the way through execve(2); the length.
     pub fn encode(&self, out: &mut [u8]) -> usize {
         let mut at = 0;
@@ -354,6 +361,7 @@ impl Credentials {
             word(low);
             word(high);
         }
+        word(self.umask.load(Relaxed));
         for group in self.groups() {
             word(group);
         }
@@ -373,12 +381,13 @@ impl Credentials {
             let high = words.next().unwrap_or(0);
             set.store(u64::from(low) | (u64::from(high) << 32), Relaxed);
         }
+        self.umask.store(words.next().unwrap_or(0), Relaxed);
         self.store_groups(words);
     }
 }
 
 /// Room for [`Credentials::encode`].
-pub const ENCODED_LEN: usize = (8 + 8 + MAX_GROUPS) * 8;
+pub const ENCODED_LEN: usize = (8 + 8 + 1 + MAX_GROUPS) * 8;
 
 const fn halves(value: u64) -> [u32; 2] {
     let bytes = value.to_le_bytes();

@@ -1,12 +1,14 @@
 //! From a trapped call's registers to the logic, and back.
 
+use core::sync::atomic::Ordering::Relaxed;
+
 use crate::abi::{
     AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW, O_ACCMODE,
     O_CLOEXEC, O_CREAT, O_EXCL, O_NONBLOCK, O_PATH, O_TRUNC, O_WRONLY, OpenHow, RESOLVE_BENEATH,
     RESOLVE_IN_ROOT, split_device,
 };
 use crate::arch::nr;
-use crate::config::{END_FD, FIRST_FD, ROOT_FD};
+use crate::config::{FIRST_FD, ROOT_FD};
 use crate::errno::{Errno, Result};
 use crate::guest::Guest;
 use crate::socket::ADDRESS_MAX;
@@ -174,11 +176,11 @@ impl<G: Guest> Call<'_, '_, G> {
         match self.number {
             nr::MKDIR => {
                 self.path(a[0], 0)?;
-                self.world.mkdir(self.scratch, AT_FDCWD, uint(a[1]))?;
+                self.world.mkdir(self.scratch, AT_FDCWD, self.unmasked(uint(a[1])))?;
             }
             nr::MKDIRAT => {
                 self.path(a[1], 0)?;
-                self.world.mkdir(self.scratch, int(a[0]), uint(a[2]))?;
+                self.world.mkdir(self.scratch, int(a[0]), self.unmasked(uint(a[2])))?;
             }
             nr::RMDIR => self.unlink(AT_FDCWD, a[0], AT_REMOVEDIR)?,
             nr::UNLINK => self.unlink(AT_FDCWD, a[0], 0)?,
@@ -259,6 +261,8 @@ impl<G: Guest> Call<'_, '_, G> {
             }
             nr::GETSOCKOPT => self.peer_credentials()?,
             nr::UNAME => self.uname()?,
+            nr::UMASK => self.umask()?,
+            nr::PRLIMIT64 => self.prlimit()?,
             nr::CLOSE_RANGE => self.close_range()?,
             // As on a kernel without these.
             nr::SECCOMP => return Err(Errno::INVAL),
@@ -279,6 +283,30 @@ impl<G: Guest> Call<'_, '_, G> {
         let length = self.world.guest.read_str(address, self.scratch.path.space())?;
         self.scratch.path.filled(length);
         Ok(())
+    }
+
+    /// The permission bits that are left of `mode` after the part of the umask that is kept here.
+    fn unmasked(&self, mode: u32) -> u32 {
+        mode & !self.world.cred.owner_umask().load(Relaxed)
+    }
+
+    /// umask(2). The kernel never gets the owner's bits: what it creates must stay ours to open.
+    fn umask(&self) -> Result<usize> {
+        /// The owner's permission bits.
+        const OWNER: u32 = 0o700;
+        let mask = uint(self.a[0]) & 0o777;
+        let old = self.world.guest.pass(nr::UMASK, [self.a[0] & 0o077, 0, 0, 0, 0, 0])?;
+        let owner = self.world.cred.owner_umask().swap(mask & OWNER, Relaxed);
+        Ok(old | usize::try_from(owner).unwrap_or(0))
+    }
+
+    /// prlimit(2) of the process itself; others may not even be of this step.
+    fn prlimit(&self) -> Result<usize> {
+        let [pid, resource, new, old, ..] = self.a;
+        if uint(pid) != self.world.guest.pid() {
+            return Err(Errno::PERM);
+        }
+        self.world.guest.pass(nr::PRLIMIT64, [0, resource, new, old, 0, 0])
     }
 
     fn other(&mut self, address: usize) -> Result<()> {
@@ -307,6 +335,7 @@ impl<G: Guest> Call<'_, '_, G> {
                 self.world.guest.close(fd);
             }
         }
+        let mode = self.unmasked(mode);
         let fd = self.world.open(self.scratch, dirfd, flags, mode)?;
         Ok(Answer::Now(fd_value(fd).cast_signed()))
     }
@@ -428,7 +457,7 @@ impl<G: Guest> Call<'_, '_, G> {
 
     fn mknod(&mut self, dirfd: i32, path: usize, mode: usize, device: usize) -> Result<()> {
         self.path(path, 0)?;
-        let mode = uint(mode);
+        let mode = self.unmasked(uint(mode));
         if World::<G>::makes_fifo(mode) {
             self.world.guest.note_fifo();
         }
@@ -646,7 +675,7 @@ impl<G: Guest> Call<'_, '_, G> {
         if first > last || flags & UNSHARE != 0 {
             return Err(Errno::INVAL);
         }
-        let (low, high) = (FIRST_FD.cast_unsigned(), END_FD.cast_unsigned());
+        let (low, high) = (FIRST_FD.cast_unsigned(), self.world.config.end_fd().cast_unsigned());
         let close = |first: u32, last: u32| {
             if first > last {
                 return Ok(0);

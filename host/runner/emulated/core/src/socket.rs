@@ -86,6 +86,7 @@ impl<G: Guest> World<'_, G> {
     /// The call's.
     pub fn bind_path(&self, scratch: &mut Scratch, socket: i32) -> Result<()> {
         let Scratch { path, walk, other } = scratch;
+        let owner_mask = self.cred.owner_umask().load(core::sync::atomic::Ordering::Relaxed);
         let bound = self.in_parent(walk, AT_FDCWD, path, Intent::Create, |parent| {
             let mut name = [0; 32];
             let address = if parent.fd == AT_FDCWD {
@@ -102,7 +103,11 @@ impl<G: Guest> World<'_, G> {
                     .or_else(|_| Address::of(&[directory.bytes(), b"/", name.bytes()], None))?
             };
             self.guest.bind(socket, address.bytes())?;
-            self.adopt(parent.fd, || self.disk_at(parent.fd, parent.name()), Some(0o777))
+            self.adopt(
+                parent.fd,
+                || self.disk_at(parent.fd, parent.name()),
+                Some(0o777 & !owner_mask),
+            )
         });
         other.clear();
         match bound {

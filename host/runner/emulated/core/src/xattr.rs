@@ -116,10 +116,20 @@ impl<G: Guest> World<'_, G> {
         }
     }
 
+    /// As on a file system without ACLs: setting one on disk would change the stored mode, which
+    /// must keep the file open to us.
+    fn refuse_acl(name: &[u8]) -> Result<()> {
+        if name.starts_with(b"system.posix_acl_") { Err(Errno::OPNOTSUPP) } else { Ok(()) }
+    }
+
     fn read_name<'n>(&self, name: &'n mut PathBuf, pointer: usize) -> Result<&'n [u8]> {
         let length = self.guest.read_str(pointer, name.space())?;
         name.filled(length);
-        if length == 0 || length > 255 { Err(Errno::RANGE) } else { Ok(name.bytes()) }
+        if length == 0 || length > 255 {
+            return Err(Errno::RANGE);
+        }
+        Self::refuse_acl(name.bytes())?;
+        Ok(name.bytes())
     }
 
     fn may(&self, disk: &Statx, name: &[u8], want: u32) -> Result<()> {

@@ -70,8 +70,15 @@ fn send(request: &Request, reply: i32, files: &[i32]) -> Result<()> {
     for (to, file) in control[5..].iter_mut().zip(files) {
         *to = *file as u32;
     }
-    let message =
-        [0, 0, vector.as_ptr() as usize, 1, control.as_ptr() as usize, length.next_multiple_of(8), 0];
+    let message = [
+        0,
+        0,
+        vector.as_ptr() as usize,
+        1,
+        control.as_ptr() as usize,
+        length.next_multiple_of(8),
+        0,
+    ];
     /// `MSG_NOSIGNAL`
     const NO_SIGNAL: usize = 0x4000;
     let message = message.as_ptr() as usize;

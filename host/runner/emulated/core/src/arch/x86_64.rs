@@ -233,6 +233,7 @@ pub const EMULATED: &[u32] = &[
     nr::GETSOCKNAME,
     nr::GETPEERNAME,
     nr::UNAME,
+    nr::UMASK,
     nr::GETRESUID,
     nr::GETRESGID,
     nr::GETGROUPS,

@@ -1,0 +1,10 @@
+//! Steps under the emulated runner, as an unprivileged uid, on a rootfs made of this machine's own
+//! programs.
+
+mod differential;
+mod ends;
+mod escape;
+mod exec;
+mod identity;
+mod support;
+mod view;
