@@ -8,12 +8,9 @@
 //!
 //! This is no security boundary: the guest shares its address space with it. The wall is Landlock,
 //! put up by the builder before the first instruction of the guest.
-#![no_std]
+#![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
-#![cfg(any(target_arch = "x86_64"))]
-
-#[cfg(test)]
-extern crate std;
+#![cfg(target_arch = "x86_64")]
 
 pub mod abi;
 pub mod arch;
