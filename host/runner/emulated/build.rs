@@ -83,6 +83,7 @@ fn run(mut command: Command) {
     }
 }
 
+#[expect(clippy::exit, reason = "cargo wants a failed build script, and a line that says why")]
 fn fail(message: &str) -> ! {
     println!("cargo::error={message}");
     std::process::exit(1)

@@ -154,7 +154,6 @@ pub fn decimal(mut number: u32, digits: &mut [u8; 10]) -> &[u8] {
     loop {
         start -= 1;
         if let Some(digit) = digits.get_mut(start) {
-            #[expect(clippy::cast_possible_truncation, reason = "below 10")]
             let value = (number % 10) as u8;
             *digit = b'0' + value;
         }
@@ -215,7 +214,7 @@ impl Rest {
         self.left().iter().all(|&byte| byte == b'/')
     }
 
-    /// Whether what is left begins with a slash, before [`Rest::next`] skips it.
+    /// Whether what is left begins with a slash, before [`Rest::take`] skips it.
     #[must_use]
     pub fn starts_with_slash(&self) -> bool {
         self.left().first() == Some(&b'/')
@@ -226,7 +225,7 @@ impl Rest {
     }
 
     /// Takes the next component, `None` at the end.
-    pub fn next(&mut self) -> Option<&[u8]> {
+    pub fn take(&mut self) -> Option<&[u8]> {
         let skip = self.left().iter().take_while(|&&byte| byte == b'/').count();
         self.start += skip;
         let len = self.left().iter().take_while(|&&byte| byte != b'/').count();
@@ -261,9 +260,9 @@ mod tests {
     fn what_is_left_of_a_path() {
         let mut rest = Rest::new();
         rest.set(b"//usr/./bin//").unwrap();
-        assert_eq!(rest.next().unwrap(), b"usr");
+        assert_eq!(rest.take().unwrap(), b"usr");
         rest.prepend(b"/x/y").unwrap();
-        let all: Vec<Vec<u8>> = std::iter::from_fn(|| rest.next().map(<[u8]>::to_vec)).collect();
+        let all: Vec<Vec<u8>> = std::iter::from_fn(|| rest.take().map(<[u8]>::to_vec)).collect();
         assert_eq!(all, [b"x".to_vec(), b"y".to_vec(), b".".to_vec(), b"bin".to_vec()]);
         assert!(rest.is_done());
         assert_eq!(rest.prepend(&[b'a'; 3 * PATH_MAX]), Err(Errno::NAMETOOLONG));

@@ -397,7 +397,6 @@ const fn halves(value: u64) -> [u32; 2] {
     ]
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the digit is below 16")]
 const fn hex(digit: u32) -> u8 {
     let digit = (digit & 15) as u8;
     if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }

@@ -583,7 +583,7 @@ impl<G: Guest> Call<'_, '_, G> {
             connect.target = Some(fd);
             return Ok(Answer::Connect(connect));
         }
-        if length < 2 || length > ADDRESS_MAX {
+        if !(2..=ADDRESS_MAX).contains(&length) {
             return Err(Errno::INVAL);
         }
         connect.len = length;

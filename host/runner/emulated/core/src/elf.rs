@@ -161,7 +161,7 @@ mod tests {
         assert!(program.segments().len() >= 2);
         assert!(program.headers > 0 || !program.relocatable);
         assert!(program.span.0 < program.span.1);
-        for cut in 0..program.headers as usize + 56 {
+        for cut in 0..usize::try_from(program.headers).unwrap() + 56 {
             assert!(Program::parse(&head[..cut]).is_none(), "{cut}");
         }
     }

@@ -84,11 +84,14 @@ impl Scripts {
     }
 }
 
+/// The interpreter of a script and its one argument.
+pub type ScriptLine<'a> = (&'a [u8], Option<&'a [u8]>);
+
 /// Interpreter and argument of a `#!` line; `None` when the head is no script.
 ///
 /// # Errors
 /// `ENOEXEC` for a line without an interpreter.
-pub fn parse_script(head: &[u8]) -> Result<Option<(&[u8], Option<&[u8]>)>> {
+pub fn parse_script(head: &[u8]) -> Result<Option<ScriptLine<'_>>> {
     let Some(line) = head.strip_prefix(b"#!") else { return Ok(None) };
     let end = line.iter().position(|&byte| byte == b'\n' || byte == 0).unwrap_or(line.len());
     let line = line.get(..end).unwrap_or(&[]);
@@ -97,7 +100,7 @@ pub fn parse_script(head: &[u8]) -> Result<Option<(&[u8], Option<&[u8]>)>> {
     if line.is_empty() {
         return Err(Errno::NOEXEC);
     }
-    let cut = line.iter().position(|byte| blank(byte)).unwrap_or(line.len());
+    let cut = line.iter().position(blank).unwrap_or(line.len());
     let (interpreter, rest) = line.split_at(cut);
     let argument = trim(rest, blank);
     Ok(Some((interpreter, (!argument.is_empty()).then_some(argument))))
@@ -202,7 +205,6 @@ impl<G: Guest> World<'_, G> {
     }
 
     /// `Some` = a program with these set-id owners; `None` = a script, added to `scripts`.
-    #[expect(clippy::type_complexity, reason = "the owners of the two set-id bits, in two layers")]
     fn examine(
         &self,
         fd: i32,

@@ -105,7 +105,7 @@ impl<'a, G: Guest> World<'a, G> {
             if !self.cred.is_fs_root() {
                 self.require(&self.seen(&disk), MAY_EXEC)?;
             }
-            let Some(name) = walk.rest.next() else { continue };
+            let Some(name) = walk.rest.take() else { continue };
             if name == b"." {
                 continue;
             }
