@@ -142,8 +142,7 @@ pub(crate) fn fd_readdir(fd: u32, out: &mut [u8], cookie: u64) -> Result<usize, 
     }
     let mut used = 0;
     // SAFETY: both pointers are to exclusive borrows, and the length is the buffer's.
-    let result =
-        unsafe { raw::fd_readdir(fd, out.as_mut_ptr(), out.len(), cookie, &raw mut used) };
+    let result = unsafe { raw::fd_readdir(fd, out.as_mut_ptr(), out.len(), cookie, &raw mut used) };
     if result == 0 { Ok(used.min(out.len())) } else { Err(result) }
 }
 

@@ -22,7 +22,7 @@ pub(crate) fn chain_id(layers: &[LayerRef]) -> Digest {
     let mut chain: Option<Digest> = None;
     for layer in layers {
         chain = Some(match chain {
-            None => layer.diff_id.clone(),
+            None => layer.diff_id,
             Some(parent) => {
                 let mut hasher = Hasher::new();
                 hasher.update(format!("{parent} {}", layer.diff_id).as_bytes());

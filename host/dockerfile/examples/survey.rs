@@ -5,8 +5,8 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
 
-use kiln_dockerfile::instruction::parse_dockerfile;
 use kiln_dockerfile::args::BuildArgs;
+use kiln_dockerfile::instruction::parse_dockerfile;
 use kiln_dockerfile::lint::{Options, Scope, lint};
 use kiln_dockerfile::platform::Platform;
 

@@ -31,7 +31,10 @@ fn manifests_and_indexes() {
     let index = Index::new(vec![entry]);
     let theirs = oracle::ImageIndex::from_reader(index.to_bytes().as_slice()).unwrap();
     let platform = theirs.manifests()[0].platform().as_ref().unwrap();
-    assert_eq!((platform.os(), platform.architecture()), (&oracle::Os::Linux, &oracle::Arch::ARM64));
+    assert_eq!(
+        (platform.os(), platform.architecture()),
+        (&oracle::Os::Linux, &oracle::Arch::ARM64)
+    );
 }
 
 #[test]

@@ -8,6 +8,9 @@ use tempfile::TempDir;
 
 use super::Image;
 
+/// Where kiln finds the programs that it uses.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// A context, a work directory of its own, and what to call kiln with.
 pub struct Kiln {
     dir: TempDir,
@@ -65,7 +68,7 @@ impl Kiln {
         command
             .args(args)
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("PATH", PATH)
             .env("HOME", self.dir.path())
             .env("KILN_WORK_DIR", self.dir.path().join("work"))
             .envs(self.env.iter().map(|(name, value)| (name, value)))
