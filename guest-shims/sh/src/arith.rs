@@ -14,7 +14,7 @@ pub(crate) trait Variables {
 pub(crate) fn evaluate(text: &[u8], variables: &mut dyn Variables) -> Result<i64, String> {
     let mut parser = Parser { text, at: 0, variables, skip: 0, depth: 0 };
     parser.blanks();
-    if parser.at == text.len() {
+    if parser.at == text.len() && parser.variables.extended() {
         return Ok(0);
     }
     let value = parser.comma()?;
@@ -355,7 +355,6 @@ mod tests {
             ("a = 3, a", 0),
             ("7 >= 7", 1),
             ("2 < 1", 0),
-            ("", 0),
         ] {
             let mut map = Map(HashMap::new());
             let result = evaluate(text.as_bytes(), &mut map);
@@ -365,6 +364,7 @@ mod tests {
                 assert_eq!(result, Ok(expected), "{text}");
             }
         }
+        assert!(evaluate(b" ", &mut Map(HashMap::new())).is_err());
         assert!(evaluate(b"1/0", &mut Map(HashMap::new())).is_err());
         assert_eq!(evaluate(b"1 || 1/0", &mut Map(HashMap::new())), Ok(1));
         let mut map = Map(HashMap::new());

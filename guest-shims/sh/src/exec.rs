@@ -60,6 +60,9 @@ impl Shell {
     pub(crate) fn list(&mut self, list: &List) -> Done {
         let mut status = 0;
         for item in list {
+            if self.options.noexec {
+                return Ok(0);
+            }
             status = if item.background {
                 self.background(&item.command)?
             } else {

@@ -115,7 +115,7 @@ fn start(shell: &mut Shell, args: &[Vec<u8>]) -> i32 {
         Err(error) => {
             let path = String::from_utf8_lossy(&shell.name).into_owned();
             shell.complain(&format!("cannot open {path}: {}", kiln_guest_abi::error::text(&error)));
-            return 127;
+            return if shell.dialect == kiln_sh_syntax::Dialect::Dash { 2 } else { 127 };
         }
     };
     let done = shell.script(&text);

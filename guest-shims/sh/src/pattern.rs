@@ -1,6 +1,15 @@
 //! Patterns (XCU 2.13) and pathname expansion.
 
 use kiln_guest_abi::file;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether `[^…]` is `[!…]`: everywhere but in dash.
+static CARET: AtomicBool = AtomicBool::new(false);
+
+/// Says, once at the start, whether `[^…]` is `[!…]`.
+pub(crate) fn caret_negates(yes: bool) {
+    CARET.store(yes, Ordering::Relaxed);
+}
 
 /// A text whose bytes know whether they were quoted: quoted ones match themselves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -124,7 +133,9 @@ impl Element {
 fn set(text: &Marked, start: usize) -> Option<(Element, usize)> {
     let bytes = &text.bytes;
     let mut at = start + 1;
-    let negated = !text.quoted.get(at).copied().unwrap_or(true) && matches!(bytes[at], b'!' | b'^');
+    let caret = CARET.load(Ordering::Relaxed);
+    let negated = !text.quoted.get(at).copied().unwrap_or(true)
+        && (bytes[at] == b'!' || caret && bytes[at] == b'^');
     if negated {
         at += 1;
     }

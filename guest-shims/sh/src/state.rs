@@ -124,6 +124,7 @@ impl Shell {
             Flavor::BusyBox => Dialect::Ash,
             Flavor::Bash => Dialect::Bash,
         };
+        crate::pattern::caret_negates(dialect != Dialect::Dash);
         let mut shell = Self {
             dialect,
             name,
@@ -193,7 +194,8 @@ impl Shell {
 
     /// A variable's value.
     pub(crate) fn get(&self, name: &[u8]) -> Option<Vec<u8>> {
-        if name == b"LINENO" {
+        // Debian builds its dash without it.
+        if name == b"LINENO" && self.dialect != Dialect::Dash {
             return Some(self.line.to_string().into_bytes());
         }
         self.variables.get(name).and_then(|variable| variable.value.clone())

@@ -138,6 +138,7 @@ impl<'a> Lexer<'a> {
         if let [Part::Literal(digits)] = &word.0[..]
             && matches!(self.byte(), Some(b'<' | b'>'))
             && digits.iter().all(u8::is_ascii_digit)
+            && (digits.len() == 1 || self.dialect != Dialect::Dash)
             && let Some(number) =
                 std::str::from_utf8(digits).ok().and_then(|text| text.parse().ok())
         {

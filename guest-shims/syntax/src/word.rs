@@ -254,8 +254,11 @@ impl Lexer<'_> {
         if self.byte() == Some(b'(') {
             let start = (self.at, self.line);
             self.bump();
-            if let Ok(inner) = self.read_parts(Within::Arithmetic) {
-                return Ok(Part::Arithmetic(inner));
+            match self.read_parts(Within::Arithmetic) {
+                Ok(inner) => return Ok(Part::Arithmetic(inner)),
+                // dash takes it for nothing else.
+                Err(error) if self.dialect == Dialect::Dash => return Err(error),
+                Err(_) => {}
             }
             // `$( (…) )` without the blank.
             (self.at, self.line) = start;

@@ -63,7 +63,8 @@ pub(super) fn return_(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
         }
         return Err(Flow::Exit(code & 0xff));
     }
-    Err(Flow::Return(code & 0xff))
+    let mask = if shell.dialect == Dialect::Dash { i32::MAX } else { 0xff };
+    Err(Flow::Return(code & mask))
 }
 
 /// `break` and `continue`.

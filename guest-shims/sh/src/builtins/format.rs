@@ -49,6 +49,8 @@ enum Octal {
     WithZero,
     /// `\ddd`, in `printf`'s format.
     Plain,
+    /// The same in bash, which also knows `\"`.
+    PlainQuote,
 }
 
 /// Replaces escapes; true when `\c` ended the output.
@@ -75,7 +77,7 @@ fn unescape(text: &[u8], octal: Octal, out: &mut Vec<u8>) -> bool {
             b'v' => out.push(11),
             b'\\' => out.push(b'\\'),
             b'c' if octal == Octal::WithZero => return true,
-            b'"' if octal == Octal::Plain => out.push(b'"'),
+            b'"' if octal == Octal::PlainQuote => out.push(b'"'),
             b'0'..=b'7' => {
                 let (mut value, mut digits) = (u32::from(escape - b'0'), 1);
                 let most = if octal == Octal::WithZero && escape == b'0' { 4 } else { 3 };
@@ -155,7 +157,9 @@ impl Printer<'_> {
             if byte == b'\\' {
                 // One escape at a time: as long as it can be.
                 let end = escape_end(format, at);
-                unescape(&format[at..end], Octal::Plain, &mut self.out);
+                let bash = self.shell.dialect == Dialect::Bash;
+                let octal = if bash { Octal::PlainQuote } else { Octal::Plain };
+                unescape(&format[at..end], octal, &mut self.out);
                 at = end;
                 continue;
             }

@@ -198,6 +198,7 @@ pub(super) fn getopts(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
     set(shell, name, option)?;
     match value {
         Some(value) => set(shell, b"OPTARG", value)?,
+        None if shell.dialect == Dialect::Dash => set(shell, b"OPTARG", Vec::new())?,
         None => {
             shell.variables.remove(&b"OPTARG"[..]);
         }
