@@ -1,7 +1,9 @@
 //! Exports what the host needs to fork the shell.
 
 fn main() {
-    for symbol in ["__stack_pointer", "kiln_fork_entry"] {
-        println!("cargo:rustc-link-arg-bins=--export={symbol}");
+    if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "wasi") {
+        for symbol in ["__stack_pointer", "kiln_fork_entry"] {
+            println!("cargo:rustc-link-arg-bins=--export={symbol}");
+        }
     }
 }

@@ -53,7 +53,6 @@ pub fn close(fd: Fd) -> io::Result<()> {
 }
 
 /// A `File` over the descriptor, which it closes when dropped.
-#[cfg(target_os = "wasi")]
 #[must_use]
 #[expect(unsafe_code, reason = "the standard library marks ownership of a number unsafe")]
 pub fn into_file(fd: Fd) -> std::fs::File {

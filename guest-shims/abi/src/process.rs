@@ -161,7 +161,7 @@ fn flush() {
 ///
 /// # Errors
 /// `EAGAIN` at the limit of processes.
-#[cfg(all(target_os = "wasi", feature = "fork"))]
+#[cfg(feature = "fork")]
 pub fn fork(child: impl FnOnce() -> i32) -> io::Result<Pid> {
     flush();
     let mut child = Some(child);

@@ -155,6 +155,12 @@ pub(crate) fn fd_readdir(_fd: u32, _out: &mut [u8], _cookie: u64) -> Result<usiz
 #[cfg(all(target_os = "wasi", feature = "fork"))]
 pub(crate) use forking::fork;
 
+/// There is no fork of guests on other targets.
+#[cfg(all(not(target_os = "wasi"), feature = "fork"))]
+pub(crate) fn fork(_child: &mut dyn FnMut() -> i32) -> i32 {
+    -crate::wire::errno::ENOSYS
+}
+
 #[cfg(all(target_os = "wasi", feature = "fork"))]
 mod forking {
     //! `fork(2)` of a guest: the host copies the instance's memory and globals and calls

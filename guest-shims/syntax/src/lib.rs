@@ -8,6 +8,7 @@
 //! ([`ErrorKind::Unsupported`]), and what dash makes of it in dash's.
 
 mod ast;
+mod commands;
 mod error;
 mod lex;
 mod parse;
@@ -17,6 +18,7 @@ pub use ast::{
     AndOr, Arm, Command, Compound, Connector, HereDoc, Item, List, ParamOp, Part, Pipeline,
     Redirect, RedirectKind, Simple, Trim, Word,
 };
+pub use commands::{Commands, commands};
 pub use error::{Error, ErrorKind, Result};
 pub use parse::Parser;
 pub use word::{is_name, parse_text};

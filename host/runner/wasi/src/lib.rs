@@ -11,6 +11,7 @@
 //! - `machine`, `embedded`: the engine and the guests.
 //! - `eligible`: whether a step can run here, decided from its text and the image.
 
+mod eligible;
 mod embedded;
 mod fs;
 mod imports;

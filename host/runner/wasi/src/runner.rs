@@ -1,5 +1,6 @@
 //! The runner: a step from its first process to its change set.
 
+use crate::eligible::check;
 use crate::embedded::GUESTS;
 use crate::fs::{Fs, Identity};
 use crate::imports::Fault;
@@ -90,9 +91,11 @@ impl Runner for WasiRunner {
         self.machine().map(drop)
     }
 
-    fn eligible(&self, _rootfs: &Rootfs, step: &Step) -> Result<(), String> {
+    fn eligible(&self, rootfs: &Rootfs, step: &Step) -> Result<(), String> {
         self.available().map_err(|error| error.to_string())?;
-        if step.mounts.is_empty() { Ok(()) } else { Err("the step has mounts".to_owned()) }
+        let machine = self.machine().map_err(|error| error.to_string())?;
+        let rootfs = Rootfs::open_existing(rootfs.dir_path()).map_err(|error| error.to_string())?;
+        check(&Fs::new(rootfs), &|command| machine.has(command), step)
     }
 
     fn run(
@@ -101,6 +104,9 @@ impl Runner for WasiRunner {
         step: &Step,
         output: &dyn OutputSink,
     ) -> Result<Outcome, RunError> {
+        if !step.mounts.is_empty() {
+            return Err(RunError::NeedsNative("the step has mounts".to_owned()));
+        }
         let (kernel, events) = self.start(rootfs, step)?;
         if let Err(error) = launch(&kernel, step) {
             kernel.fs.roll_back().map_err(|error| io("take the step back", error))?;

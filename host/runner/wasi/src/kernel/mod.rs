@@ -10,7 +10,7 @@ mod table;
 pub(crate) use descriptor::{Descriptors, Object, ROOT, Ticket};
 pub(crate) use pipe::pipe;
 pub(crate) use process::{End, Process};
-pub(crate) use program::{Flavor, Program, Resolved};
+pub(crate) use program::{Flavor, Program, Resolved, has_shell, resolve};
 pub(crate) use run::{First, fork, run, spawn};
 pub(crate) use table::{Pid, Waited};
 

@@ -122,7 +122,7 @@ const SCRIPTS: [&str; 16] = [
 const HEAD: u64 = 256;
 
 /// Whether the image has a shell.
-pub(super) fn has_shell(fs: &Fs) -> bool {
+pub(crate) fn has_shell(fs: &Fs) -> bool {
     fs.rootfs().exists(b"/bin/sh").unwrap_or(false)
 }
 
