@@ -94,8 +94,11 @@ impl<'a> Command<'a> {
             Failure::Other(BuildError::new(ErrorKind::Environment, what).with_source(error))
         };
         let mut child = self.command(args).spawn().map_err(|error| {
-            if error.kind() == std::io::ErrorKind::NotFound {
-                let error = BuildError::new(ErrorKind::Environment, "the program git was not found");
+            use std::io::ErrorKind::{NotADirectory, NotFound};
+            // The search path may name what is no directory.
+            if matches!(error.kind(), NotFound | NotADirectory) {
+                let error =
+                    BuildError::new(ErrorKind::Environment, "the program git was not found");
                 return Failure::Other(error.with_hint("install git, or put it into the PATH"));
             }
             other("run git", error)
@@ -160,8 +163,7 @@ impl<'a> Command<'a> {
         match known.filter(|file| file.is_file()).as_deref().and_then(Path::to_str) {
             Some(file) => {
                 let quoted = format!("UserKnownHostsFile=\"{file}\"").replace('\'', "'\\''");
-                let _infallible =
-                    write!(command, " -o StrictHostKeyChecking=yes -o '{quoted}'");
+                let _infallible = write!(command, " -o StrictHostKeyChecking=yes -o '{quoted}'");
             }
             None => command.push_str(
                 " -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
@@ -185,7 +187,8 @@ impl<'a> Command<'a> {
                 }
                 Ok(None) => std::thread::sleep(POLL),
                 Err(error) => {
-                    break BuildError::new(ErrorKind::Environment, "wait for git").with_source(error);
+                    break BuildError::new(ErrorKind::Environment, "wait for git")
+                        .with_source(error);
                 }
             }
         };
@@ -259,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_missing_git_is_the_environments_fault() {
-        let env = BTreeMap::from([("PATH".to_owned(), "/nowhere".to_owned())]);
+        let env = BTreeMap::from([("PATH".to_owned(), "/dev/null:/does/not/exist".to_owned())]);
         let cancel = Cancel::default();
         let failure = Command::new(&env, &cancel).run(&["version"]).unwrap_err();
         let error = failure.of("");
