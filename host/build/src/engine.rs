@@ -19,6 +19,7 @@ use crate::error::{BuildError, Context, ErrorKind, Result};
 use crate::events::{Event, EventSink, StepEnd, StepId};
 use crate::layers::LayerRef;
 use crate::plan::Plan;
+use crate::remote::{Remotes, redact};
 use crate::request::BuildRequest;
 use crate::scratch::Scratch;
 use crate::sources::ImageSources;
@@ -48,6 +49,8 @@ pub(crate) struct Engine<'a> {
     pub(crate) context: Option<Arc<ContextDir>>,
     /// Images that `--from` names.
     pub(crate) images: ImageSources,
+    /// What ADD fetches.
+    pub(crate) remotes: &'a Remotes,
     services: &'a Services,
     events: &'a dyn EventSink,
     next_step: &'a AtomicU64,
@@ -59,6 +62,7 @@ impl<'a> Engine<'a> {
         request: &'a BuildRequest,
         plan: &'a Plan,
         services: &'a Services,
+        remotes: &'a Remotes,
         events: &'a dyn EventSink,
         next_step: &'a AtomicU64,
     ) -> Result<Self> {
@@ -76,6 +80,7 @@ impl<'a> Engine<'a> {
             scratch: Scratch::create(&request.work_dir)?,
             context,
             images: ImageSources::default(),
+            remotes,
             services,
             events,
             next_step,
@@ -122,7 +127,7 @@ impl<'a> Engine<'a> {
             if let Some(hint) = error.hint() {
                 diagnostic = diagnostic.with_hint(hint);
             }
-            diagnostic.render(&text.name, &text.text)
+            redact(&diagnostic.render(&text.name, &text.text))
         })
     }
 

@@ -23,6 +23,7 @@ mod history;
 mod layers;
 mod output;
 mod plan;
+mod remote;
 mod request;
 mod schedule;
 mod scratch;
@@ -42,6 +43,7 @@ use std::sync::atomic::AtomicU64;
 
 use engine::Engine;
 use plan::Plan;
+use remote::Remotes;
 use schedule::{Compute, Needs, Schedule};
 use stage::{FinishedStage, Stages};
 
@@ -59,11 +61,12 @@ pub fn build(request: &BuildRequest, services: &Services, events: &dyn EventSink
         request.platforms.iter().map(plan).collect::<Result<Vec<_>>>()?
     };
     checks::before_build(request, events)?;
+    let remotes = Remotes::new(&request.work_dir, &request.env, &request.cancel)?;
     let steps = AtomicU64::new(1);
     let mut images = Vec::new();
     let mut platforms = Vec::new();
     for plan in &plans {
-        let engine = Engine::open(request, plan, services, events, &steps)?;
+        let engine = Engine::open(request, plan, services, &remotes, events, &steps)?;
         let schedule = Schedule::new(plan.stages.len(), request.cancel.clone());
         let eager: Vec<usize> = plan.needed.iter().copied().collect();
         let target = schedule.run(&BuildStages(&engine), &eager, plan.target)?;

@@ -52,6 +52,8 @@ pub struct BuildRequest {
     pub secrets: BTreeMap<String, Secret>,
     /// `--ssh`: the sockets of agents, by id.
     pub ssh: BTreeMap<String, PathBuf>,
+    /// The environment: ADD of URLs and git repositories finds proxies, certificates and git there.
+    pub env: BTreeMap<String, String>,
     /// Stops the build when set.
     pub cancel: Cancel,
 }

@@ -45,9 +45,10 @@ fn build(env: &BTreeMap<String, String>, tls: bool) -> Result<Client> {
     } else if let Some(certificates) = trusted(env)? {
         builder = builder.tls_certs_only(certificates);
     }
-    builder.build().context(ErrorKind::Environment, || "set up TLS".to_owned()).map_err(|error| {
-        error.with_hint("name a file of trusted CA certificates in SSL_CERT_FILE")
-    })
+    builder
+        .build()
+        .context(ErrorKind::Environment, || "set up TLS".to_owned())
+        .map_err(|error| error.with_hint("name a file of trusted CA certificates in SSL_CERT_FILE"))
 }
 
 fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
@@ -68,8 +69,7 @@ fn proxies(env: &BTreeMap<String, String>) -> Result<Vec<Proxy>> {
         let value = env.get(name).or_else(|| env.get(&name.to_lowercase()));
         value.filter(|value| !value.is_empty())
     };
-    let exceptions =
-        format!("{NEVER_PROXIED},{}", variable("NO_PROXY").map_or("", String::as_str));
+    let exceptions = format!("{NEVER_PROXIED},{}", variable("NO_PROXY").map_or("", String::as_str));
     let mut proxies = Vec::new();
     for (name, make) in [
         ("HTTP_PROXY", Proxy::http as fn(String) -> reqwest::Result<Proxy>),

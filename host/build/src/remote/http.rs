@@ -95,7 +95,12 @@ fn percent_decode(text: &str) -> Option<String> {
 ///
 /// # Errors
 /// Of kind `Input` for what is no URL, `Registry` for what the network or the server say.
-pub(super) fn download(url: &str, dir: PathBuf, name: String, fetch: Fetch<'_>) -> Result<HttpFile> {
+pub(super) fn download(
+    url: &str,
+    dir: PathBuf,
+    name: String,
+    fetch: Fetch<'_>,
+) -> Result<HttpFile> {
     let parsed = Url::parse(url)
         .map_err(|error| BuildError::input(format!("invalid URL {}: {error}", redact(url))))?;
     let client = client::new(url, fetch.env)?;

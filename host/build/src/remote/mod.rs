@@ -1,12 +1,15 @@
 //! Files from elsewhere: URLs and git repositories, each fetched once for a build.
 
+mod add;
 mod client;
 mod git;
 mod http;
 mod once;
 
-pub(crate) use git::{Checkout, Commit, GitSource};
-pub(crate) use http::{HttpFile, file_name};
+pub(crate) use add::{Fetched, Options};
+
+use git::{Checkout, Commit, GitSource};
+use http::HttpFile;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -49,7 +52,7 @@ impl Remotes {
     }
 
     /// A directory for something made of what was fetched.
-    pub(crate) fn new_dir(&self) -> Result<PathBuf> {
+    fn new_dir(&self) -> Result<PathBuf> {
         self.scratch.new_dir()
     }
 
@@ -57,12 +60,7 @@ impl Remotes {
     ///
     /// # Errors
     /// Of kind `Registry` for what the network or the server say.
-    pub(crate) fn http(
-        &self,
-        url: &str,
-        name: &str,
-        algorithm: Algorithm,
-    ) -> Result<Arc<HttpFile>> {
+    fn http(&self, url: &str, name: &str, algorithm: Algorithm) -> Result<Arc<HttpFile>> {
         self.files.get(&format!("{algorithm:?} {name} {url}"), || {
             let fetch = http::Fetch { env: &self.env, cancel: &self.cancel, algorithm };
             http::download(url, self.new_dir()?, name.to_owned(), fetch)
@@ -74,7 +72,7 @@ impl Remotes {
     /// # Errors
     /// Of kind `Input` for references that do not exist, `Registry` for what the network and git
     /// say, `Failed` for a wrong checksum, `Environment` without git.
-    pub(crate) fn commit(&self, source: &GitSource) -> Result<Arc<Commit>> {
+    fn commit(&self, source: &GitSource) -> Result<Arc<Commit>> {
         self.commits.get(&format!("{source:?}"), || {
             git::resolve(source, &git::Command::new(&self.env, &self.cancel))
         })
@@ -84,7 +82,7 @@ impl Remotes {
     ///
     /// # Errors
     /// As [`Remotes::commit`].
-    pub(crate) fn checkout(&self, source: &GitSource, commit: &Commit) -> Result<Arc<Checkout>> {
+    fn checkout(&self, source: &GitSource, commit: &Commit) -> Result<Arc<Checkout>> {
         self.checkouts.get(&format!("{source:?} {commit:?}"), || {
             let command = git::Command::new(&self.env, &self.cancel);
             git::checkout(source, commit, &self.new_dir()?, &command)

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use kiln_dockerfile::chmod::Mode;
-use kiln_dockerfile::git_ref::{self, GitRef};
 use kiln_dockerfile::ignore::PatternMatcher;
 use kiln_dockerfile::instruction::{Add, Copy, Paths};
 use kiln_rootfs::changes::ChangeSet;
@@ -22,6 +21,7 @@ use crate::context::ContextDir;
 use crate::error::{BuildError, Context, ErrorKind, Result};
 use crate::history::commit;
 use crate::layers::chain_id;
+use crate::remote::{Fetched, Options as RemoteOptions, redact};
 
 /// COPY and ADD in one form.
 struct Request<'a> {
@@ -33,7 +33,8 @@ struct Request<'a> {
     link: bool,
     parents: bool,
     excludes: &'a [String],
-    unpack: bool,
+    unpack: Option<bool>,
+    remote: RemoteOptions<'a>,
 }
 
 /// Where files are read, open.
@@ -63,18 +64,13 @@ impl StageRun<'_> {
             link: copy.link,
             parents: copy.parents,
             excludes: &copy.excludes,
-            unpack: false,
+            unpack: Some(false),
+            remote: RemoteOptions::default(),
         })
     }
 
     /// Executes ADD or takes its result from the cache.
     pub(super) fn add(&mut self, add: &Add) -> Result<Done> {
-        if add.checksum.is_some() {
-            return Err(BuildError::input("ADD --checksum is not supported yet"));
-        }
-        if add.keep_git_dir.is_some() {
-            return Err(BuildError::input("ADD --keep-git-dir is not supported yet"));
-        }
         self.copy_files(&Request {
             verb: "ADD",
             paths: &add.paths,
@@ -84,14 +80,16 @@ impl StageRun<'_> {
             link: add.link,
             parents: false,
             excludes: &add.excludes,
-            unpack: add.unpack.unwrap_or(true),
+            unpack: add.unpack,
+            remote: RemoteOptions {
+                checksum: add.checksum.as_deref(),
+                keep_git_dir: add.keep_git_dir,
+            },
         })
     }
 
     fn copy_files(&mut self, request: &Request<'_>) -> Result<Done> {
-        for source in &request.paths.sources {
-            refuse_remote(request.verb, source)?;
-        }
+        let fetched = self.fetch(request)?;
         let mode = request
             .chmod
             .map(|text| Mode::parse(text).map_err(|error| BuildError::input(error.to_string())))
@@ -101,7 +99,7 @@ impl StageRun<'_> {
         let dest = destination(&self.config.config.working_dir, &request.paths.dest);
         let mut key = None;
         if self.cx.request.use_cache {
-            let found = self.copy_key(request, &tree, &dest)?;
+            let found = self.copy_key(request, &tree, &fetched, &dest)?;
             if let Some(done) = self.take_cached(&found, &message)? {
                 return Ok(done);
             }
@@ -133,7 +131,8 @@ impl StageRun<'_> {
             let dir = self.cx.scratch.new_dir()?;
             let scratch = Rootfs::create(&dir)
                 .context(ErrorKind::Environment, || format!("create {}", dir.display()))?;
-            let changes = self.fill(request, opened.source(), &scratch, &dest, &options)?;
+            let changes =
+                self.fill(request, opened.source(), &fetched, &scratch, &dest, &options)?;
             let created = self.add_layer_of(&scratch, &changes, key.as_ref())?;
             // What cannot be removed now goes with the build's directory.
             let _later = scratch.remove();
@@ -141,36 +140,69 @@ impl StageRun<'_> {
         } else {
             self.materialise()?;
             let rootfs = self.filesystem.rootfs();
-            let changes = self.fill(request, opened.source(), rootfs, &dest, &options)?;
+            let changes = self.fill(request, opened.source(), &fetched, rootfs, &dest, &options)?;
             self.add_layer(key.as_ref(), LayerContent { changes: Some(changes) })?
         };
         commit(&mut self.config, message, true, Some(created));
         Ok(Done::Executed)
     }
 
+    /// Fetches what is not local; one entry for each source.
+    fn fetch(&self, request: &Request<'_>) -> Result<Vec<Option<Fetched>>> {
+        let sources = &request.paths.sources;
+        let fetched = sources
+            .iter()
+            .map(|source| Fetched::fetch(self.cx.remotes, request.verb, source, &request.remote))
+            .collect::<Result<Vec<_>>>()?;
+        if request.remote.checksum.is_some() {
+            if sources.len() != 1 {
+                let message = "checksum can't be specified for multiple sources";
+                return Err(BuildError::input(message));
+            }
+            if fetched.iter().any(Option::is_none) {
+                let message = "checksum requires HTTP(S) or Git sources";
+                return Err(BuildError::input(message));
+            }
+        }
+        Ok(fetched)
+    }
+
     /// Copies everything that the instruction names into `rootfs`.
     fn fill(
         &self,
         request: &Request<'_>,
-        source: &dyn Source,
+        local: &dyn Source,
+        fetched: &[Option<Fetched>],
         rootfs: &Rootfs,
         dest: &[u8],
         options: &CopyOptions<'_>,
     ) -> Result<ChangeSet> {
         let mut changes = ChangeSet::new();
         let excludes = matcher(request.excludes)?;
-        for written in &request.paths.sources {
-            let what = || format!("{} {written}", request.verb);
+        for (written, remote) in request.paths.sources.iter().zip(fetched) {
+            let what = || format!("{} {}", request.verb, redact(written));
             if request.parents {
-                self.fill_parents(request, written, source, rootfs, dest, options, &mut changes)?;
+                self.fill_parents(request, written, local, rootfs, dest, options, &mut changes)?;
                 continue;
             }
-            for from in wildcard::resolve(source, written).context(ErrorKind::Input, what)? {
+            let (source, unpack, found) = match remote {
+                Some(remote) => (
+                    &remote.files as &dyn Source,
+                    request.unpack == Some(true),
+                    vec![remote.path.clone()],
+                ),
+                None => {
+                    let found =
+                        wildcard::resolve(local, written).context(ErrorKind::Input, what)?;
+                    (local, request.unpack.unwrap_or(true), found)
+                }
+            };
+            for from in found {
                 let found = source
                     .canonicalize(&from)
                     .and_then(|path| source.metadata(&path))
                     .map_err(|error| not_found(written, error))?;
-                if request.unpack
+                if unpack
                     && !found.is_dir()
                     && archive::unpack(self.cx, source, &from, rootfs, dest, options, &mut changes)?
                 {
@@ -235,6 +267,7 @@ impl StageRun<'_> {
         &self,
         request: &Request<'_>,
         tree: &SourceTree,
+        fetched: &[Option<Fetched>],
         dest: &[u8],
     ) -> Result<crate::cache::Key> {
         let mut key = KeyBuilder::new(request.verb);
@@ -242,18 +275,24 @@ impl StageRun<'_> {
         key.field("dest", dest);
         key.field("chown", format!("{:?}", request.chown));
         key.field("chmod", format!("{:?}", request.chmod));
-        key.field("flags", format!("{} {} {}", request.link, request.parents, request.unpack));
+        key.field("flags", format!("{} {} {:?}", request.link, request.parents, request.unpack));
         key.list("excludes", request.excludes.iter());
         for file in &request.paths.files {
             key.field("file", &file.name).field("content", &file.content);
         }
         key.list("sources", request.paths.sources.iter());
+        for remote in fetched.iter().flatten() {
+            key.field("remote", &remote.key);
+        }
         match tree {
             SourceTree::Image(stage) => {
                 key.field("from", chain_id(&stage.layers).to_string());
             }
             SourceTree::Context(context) => {
-                for written in &request.paths.sources {
+                for (written, remote) in request.paths.sources.iter().zip(fetched) {
+                    if remote.is_some() {
+                        continue;
+                    }
                     let what = || format!("{} {written}", request.verb);
                     let pattern = match request.parents {
                         true => written.split_once("/./").map_or("/", |(root, _)| root),
@@ -290,7 +329,7 @@ fn message(request: &Request<'_>) -> String {
     }
     words.extend(request.chown.map(|chown| format!("--chown={chown}")));
     words.extend(request.chmod.map(|chmod| format!("--chmod={chmod}")));
-    words.extend(request.paths.sources.iter().cloned());
+    words.extend(request.paths.sources.iter().map(|source| redact(source)));
     words.extend(request.paths.files.iter().map(|file| format!("<<{}", file.name)));
     words.push(request.paths.dest.clone());
     words.push("# buildkit".to_owned());
@@ -328,24 +367,6 @@ fn not_found(written: &str, error: kiln_rootfs::RootfsError) -> BuildError {
             .with_hint("the path is looked for in the source's root; .dockerignore may hide it");
     }
     BuildError::input(format!("\"{written}\"")).with_source(error)
-}
-
-fn refuse_remote(verb: &str, source: &str) -> Result<()> {
-    let git = GitRef::parse(source).map_err(|error| BuildError::input(error.to_string()))?;
-    let is_git = git.is_some_and(|git| !git.is_like_local);
-    let is_http = git_ref::is_http(source);
-    if verb == "COPY" && is_git {
-        return Err(BuildError::input("source can't be a git ref for COPY").with_hint("use ADD"));
-    }
-    if verb == "COPY" && is_http {
-        return Err(BuildError::input("source can't be a URL for COPY").with_hint("use ADD"));
-    }
-    if is_git || is_http {
-        let kind = if is_git { "git repository" } else { "URL" };
-        return Err(BuildError::input(format!("ADD of a {kind} is not supported yet: {source}"))
-            .with_hint("fetch it before the build and COPY it"));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

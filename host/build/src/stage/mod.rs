@@ -26,6 +26,7 @@ use crate::error::{BuildError, Result};
 use crate::events::{Event, StepEnd, StepId};
 use crate::layers::LayerRef;
 use crate::plan::{self, Base, StagePlan};
+use crate::remote::redact;
 use crate::schedule::cancelled;
 
 pub(crate) use self::env::Variables;
@@ -204,7 +205,8 @@ impl StageRun<'_> {
 impl Numbers {
     fn name(&self, text: &str) -> String {
         let width = self.total.to_string().len();
-        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        // A URL may carry a password, and the name is shown.
+        let text = redact(&text.split_whitespace().collect::<Vec<_>>().join(" "));
         format!("[{}{:>width$}/{}] {text}", self.label, self.next, self.total)
     }
 

@@ -175,6 +175,7 @@ pub(super) fn request(
             .iter()
             .map(|text| secrets::agent(text, environment))
             .collect::<Result<_>>()?,
+        env: environment.texts(),
         cancel,
     })
 }

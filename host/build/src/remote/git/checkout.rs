@@ -27,8 +27,6 @@ const NOT_BY_HASH: [&str; 3] = ["not our ref", "unadvertised object", "unadverti
 pub(crate) struct Checkout {
     /// The directory with the files.
     pub(crate) dir: PathBuf,
-    /// When the commit was made, seconds since 1970.
-    pub(crate) time: i64,
 }
 
 /// Fetches a commit and checks it out below `dir`, which is empty.
@@ -49,7 +47,8 @@ pub(in crate::remote) fn checkout(
     let git_dir = if keep { files.join(GIT_DIR) } else { dir.join(OBJECTS) };
     make_dir(&git_dir)?;
     let git = git.inside(&git_dir, &files);
-    let format = format!("--object-format={}", if commit.object.len() == 64 { "sha256" } else { "sha1" });
+    let format =
+        format!("--object-format={}", if commit.object.len() == 64 { "sha256" } else { "sha1" });
     git.run(&["init", "--quiet", "--template=", &format]).doing(|| "git init".to_owned())?;
     git.run(&["remote", "add", "origin", &source.remote]).doing(|| "git remote".to_owned())?;
     fetch(source, commit, &git).doing(|| format!("failed to fetch remote {shown}"))?;
@@ -81,11 +80,15 @@ pub(in crate::remote) fn checkout(
         tidy(source, &git, &git_dir)?;
     }
     normalise(&files, keep, source.commit_times.then_some(time))?;
-    Ok(Checkout { dir: descend(&files, &source.subdir)?, time })
+    Ok(Checkout { dir: descend(&files, &source.subdir)? })
 }
 
 /// Fetches the objects; from servers that cannot send one commit alone, more.
-fn fetch(source: &GitSource, commit: &Commit, git: &Command<'_>) -> std::result::Result<(), Failure> {
+fn fetch(
+    source: &GitSource,
+    commit: &Commit,
+    git: &Command<'_>,
+) -> std::result::Result<(), Failure> {
     let base = ["fetch", "--quiet", "--update-head-ok", "--no-recurse-submodules"];
     if is_commit(&commit.reference) || source.fetch_by_commit {
         let one = [&base[..], &["--depth=1", "--no-tags", "origin", &commit.object]].concat();
@@ -120,8 +123,7 @@ fn shallow(git: &Command<'_>, args: &[&str]) -> std::result::Result<(), Failure>
 
 /// Removes from a kept `.git` what is not the repository's: passwords, traces of the fetch.
 fn tidy(source: &GitSource, git: &Command<'_>, git_dir: &Path) -> Result<()> {
-    git.run(&["remote", "set-url", "origin", &source.shown()])
-        .doing(|| "git remote".to_owned())?;
+    git.run(&["remote", "set-url", "origin", &source.shown()]).doing(|| "git remote".to_owned())?;
     git.run(&["reflog", "expire", "--all", "--expire=now"]).doing(|| "git reflog".to_owned())?;
     let trace = git_dir.join("FETCH_HEAD");
     match std::fs::remove_file(&trace) {
@@ -194,8 +196,9 @@ fn descend(files: &Path, subdir: &str) -> Result<PathBuf> {
                 )));
             }
             Err(error) => {
-                return Err(BuildError::input(format!("invalid subdir {subdir}"))
-                    .with_source(error));
+                return Err(
+                    BuildError::input(format!("invalid subdir {subdir}")).with_source(error)
+                );
             }
         }
     }

@@ -99,10 +99,7 @@ impl GitSource {
             false => String::new(),
         };
         let id = if self.keep_git_dir { &commit.object } else { &commit.commit };
-        format!(
-            "{id} {:?} {} {} {kept}",
-            self.subdir, self.submodules, self.commit_times
-        )
+        format!("{id} {:?} {} {} {kept}", self.subdir, self.submodules, self.commit_times)
     }
 }
 
