@@ -61,6 +61,7 @@ impl Stage {
     }
 
     /// `None`, with a line that says why, when the guests were not packed.
+    #[expect(clippy::print_stdout, reason = "a skipped test says so")]
     pub(crate) fn with(options: Options) -> Option<Self> {
         let runner = WasiRunner::new(options);
         if let Err(error) = runner.available() {
