@@ -175,8 +175,8 @@ impl<'a> Engine<'a> {
         let mut usable = Vec::new();
         for runner in &self.services.runners {
             let wanted = self.request.runner.map_or_else(
-                // Guests are taken only where they are asked for, until what they can do is decided
-                // before a step runs.
+                // Guests are taken only where they are asked for, until their layers have been
+                // compared with native ones over a corpus.
                 || runner.kind() != Kind::Wasi,
                 |wanted| wanted == runner.kind(),
             );
