@@ -324,3 +324,6 @@ fn root_is_one_user(map: &str) -> bool {
         fields.next() == Some("0") && fields.nth(1) == Some("1")
     })
 }
+
+#[cfg(test)]
+mod tests;

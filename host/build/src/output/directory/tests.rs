@@ -77,7 +77,8 @@ fn a_failure_leaves_nothing() {
     cancel.cancel();
     let dest = dir.path().join("dest");
     write(&tree(dir.path()), &dest, &cancel).unwrap_err();
-    let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let left: Vec<_> =
+        std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left, ["rootfs"]);
 }
 
@@ -96,7 +97,9 @@ fn several_platforms_get_a_directory_each() {
 
 #[test]
 fn a_stand_in_for_one_user_is_not_root() {
-    assert!(root_is_one_user("         0       1000          1\n         1     100000      65536\n"));
+    assert!(root_is_one_user(
+        "         0       1000          1\n         1     100000      65536\n"
+    ));
     assert!(!root_is_one_user("         0          0 4294967295\n"));
     assert!(!root_is_one_user("         0     100000      65536\n"));
     assert!(!root_is_one_user(""));
