@@ -87,7 +87,10 @@ fn a_failing_step_shows_its_exit_code_and_output() {
 #[test]
 fn what_is_not_supported_is_named() {
     let kiln = Kiln::new();
-    for (instruction, named) in [("RUN --security=insecure true", "--security=insecure")] {
+    for (instruction, named) in [
+        ("RUN --security=insecure true", "--security=insecure"),
+        ("RUN --device=vendor.com/class=x true", "--device"),
+    ] {
         kiln.file("Dockerfile", format!("FROM scratch\n{instruction}\n"));
         fails_cleanly(&kiln, &[]).expect(2, named);
     }
