@@ -10,8 +10,8 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
-    CWD, FileType, Mode, OFlags, ResolveFlags, fstat, makedev, mkdirat, mknodat, openat, openat2,
-    symlinkat,
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, StatxFlags, fstat, makedev, mkdirat,
+    mknodat, openat, openat2, statx, symlinkat,
 };
 use rustix::io::Errno;
 use rustix::mount::{
@@ -117,10 +117,26 @@ pub(crate) fn set_up(view: &View) -> Result<(), Failure> {
     mask(root).at(Stage::Masks)?;
 
     fchdir(root).at(Stage::Pivot)?;
-    // The old root lands on the new one, and is the topmost mount there (pivot_root(2), notes).
+    // The old root lands on the new one (pivot_root(2), notes), with the staging on top of it.
     pivot_root(c".", c".").at(Stage::Pivot)?;
-    unmount(c".", UnmountFlags::DETACH).at(Stage::Detach)?;
+    detach_old_root().at(Stage::Detach)?;
     rustix::process::chdir(c"/").at(Stage::Detach)
+}
+
+/// The staging and the old root.
+const MOUNTS_OVER_ROOT: u32 = 2;
+
+/// Takes away all that is mounted over the new root: whatever stayed there could be reached by `/..`.
+fn detach_old_root() -> Result<(), Errno> {
+    for _ in 0..MOUNTS_OVER_ROOT {
+        unmount(c".", UnmountFlags::DETACH)?;
+    }
+    // `..` of the root leads to what is mounted over it.
+    if mount_id(c"/")? == mount_id(c"/..")? { Ok(()) } else { Err(Errno::BUSY) }
+}
+
+fn mount_id(path: &CStr) -> Result<u64, Errno> {
+    Ok(statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID)?.stx_mnt_id)
 }
 
 fn proc(root: BorrowedFd<'_>) -> Result<(), Errno> {

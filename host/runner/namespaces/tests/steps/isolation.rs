@@ -25,6 +25,28 @@ fn init_cannot_be_looked_into() {
 }
 
 #[test]
+fn nothing_lies_above_the_root() {
+    let Some(fixture) = fixture() else { return };
+    std::fs::write(fixture.at("only-here"), "").unwrap();
+    for path in ["/..", "/../..", "/../bin/..", "/tmp/../.."] {
+        let output = fixture.output(&format!("ls {path}"));
+        assert!(output.lines().any(|name| name == "only-here"), "{path} shows {output}");
+    }
+    // Nothing of the machine's own mounts is left, reachable or not.
+    let mounts = fixture.output("cat /proc/self/mountinfo");
+    let of_root = |line: &&str| line.split(' ').nth(4) == Some("/");
+    assert_eq!(mounts.lines().filter(of_root).count(), 1, "{mounts}");
+    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
+    let expected =
+        ["/", "/proc", "/sys", "/dev", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
+    for point in points {
+        let inside = ["/proc/", "/dev/", "/sys/firmware", "/sys/devices/virtual/powercap"];
+        let known = expected.contains(&point) || inside.iter().any(|dir| point.starts_with(dir));
+        assert!(known, "{point} of {mounts}");
+    }
+}
+
+#[test]
 fn orphans_are_reaped_and_nothing_outlives_the_step() {
     let Some(fixture) = fixture() else { return };
     // The orphan's parent ends first; init must reap it, or it stays as a zombie.
