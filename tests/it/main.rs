@@ -13,6 +13,7 @@ mod support;
 
 mod basics;
 mod checks;
+mod contexts;
 mod copying;
 mod errors;
 mod fidelity;

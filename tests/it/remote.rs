@@ -1,51 +1,18 @@
 //! ADD of URLs and of git repositories, from a server on loopback.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
 
-use crate::support::{Kiln, have, run, write};
+use crate::support::git::{git, publish, repository};
+use crate::support::{Kiln, WebServer, have, run, write};
 
 const HELLO: &str = "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
-
-/// Serves the files of a directory until the test's process ends; gives its URL.
-fn serve(root: PathBuf) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let root = root.clone();
-            std::thread::spawn(move || answer(stream, &root));
-        }
-    });
-    url
-}
-
-fn answer(mut stream: TcpStream, root: &Path) {
-    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
-    let Some(request) = lines.next() else { return };
-    while lines.next().is_some_and(|line| !line.is_empty()) {}
-    let path = request.split(' ').nth(1).unwrap_or("/").split('?').next().unwrap_or("/");
-    let file = root.join(path.trim_start_matches('/'));
-    let (status, body) = match std::fs::read(file) {
-        Ok(body) => ("200 OK", body),
-        Err(_) => ("404 Not Found", Vec::new()),
-    };
-    let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\
-         Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n",
-        body.len()
-    );
-    // A client that has read enough may hang up.
-    let _hung_up = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
-}
 
 #[test]
 fn a_url_becomes_a_file() {
     let kiln = Kiln::new();
     write(kiln.path("www/hello"), "hello");
-    let url = serve(kiln.path("www"));
+    let server = WebServer::start(kiln.path("www"));
+    let url = &server.url;
     kiln.file(
         "Dockerfile",
         format!(
@@ -61,6 +28,7 @@ fn a_url_becomes_a_file() {
     assert_eq!((b.mode, b.uid, b.gid), (0o644, 3, 4));
     assert_eq!(kiln.build(&[]).digest, image.digest, "the content's digest is the cache's key");
     write(kiln.path("www/hello"), "other");
+    kiln.file("Dockerfile", format!("FROM scratch\nADD --checksum={HELLO} {url}/hello /c\n"));
     kiln.build_fails(&[]).expect(1, "digest mismatch").expect(1, HELLO);
 }
 
@@ -70,7 +38,8 @@ fn archives_are_unpacked_when_asked() {
     write(kiln.path("tree/x"), "x");
     std::fs::create_dir(kiln.path("www")).unwrap();
     run("tar", &["-czf", "www/t.tgz", "-C", "tree", "x"], &kiln.path("."));
-    let url = serve(kiln.path("www"));
+    let server = WebServer::start(kiln.path("www"));
+    let url = &server.url;
     kiln.file(
         "Dockerfile",
         format!("FROM scratch\nADD {url}/t.tgz /p/\nADD --unpack {url}/t.tgz /u/\n"),
@@ -84,7 +53,8 @@ fn archives_are_unpacked_when_asked() {
 fn what_cannot_be_fetched() {
     let kiln = Kiln::new();
     write(kiln.path("www/hello"), "hello");
-    let url = serve(kiln.path("www"));
+    let server = WebServer::start(kiln.path("www"));
+    let url = &server.url;
     let cases = HashMap::from([
         (format!("ADD {url}/none /"), (4, "404")),
         ("ADD http://127.0.0.1:1/x /".to_owned(), (4, "refused")),
@@ -106,20 +76,12 @@ fn a_git_repository_becomes_its_files() {
     }
     let kiln = Kiln::new();
     let tree = kiln.path("tree");
-    write(tree.join("f"), "f");
-    write(tree.join("sub/g"), "g");
-    let git = |args: &[&str]| {
-        let user = ["-c", "user.name=t", "-c", "user.email=t@example.com"];
-        run("git", &[&user[..], args].concat(), &tree)
-    };
-    git(&["init", "--quiet", "--initial-branch=main"]);
-    git(&["add", "."]);
-    git(&["commit", "--quiet", "--message=one"]);
-    git(&["tag", "v1"]);
-    let commit = git(&["rev-parse", "HEAD"]).trim().to_owned();
-    git(&["clone", "--quiet", "--bare", ".", "../www/r.git"]);
-    run("git", &["update-server-info"], &kiln.path("www/r.git"));
-    let url = serve(kiln.path("www"));
+    repository(&tree, &[("f", "f"), ("sub/g", "g")]);
+    git(&tree, &["tag", "v1"]);
+    let commit = git(&tree, &["rev-parse", "HEAD"]).trim().to_owned();
+    publish(&tree, &kiln.path("www/r.git"));
+    let server = WebServer::start(kiln.path("www"));
+    let url = &server.url;
     kiln.file(
         "Dockerfile",
         format!(
@@ -150,4 +112,19 @@ fn a_password_in_a_url_is_never_shown() {
     let failed = kiln.build_fails(&[]);
     failed.expect(4, "127.0.0.1:1");
     assert!(!failed.stderr.contains("hunter2"), "{}", failed.stderr);
+}
+
+#[test]
+fn what_a_checksum_names_is_not_fetched_again() {
+    let kiln = Kiln::new();
+    write(kiln.path("www/hello"), "hello");
+    let server = WebServer::start(kiln.path("www"));
+    let add = format!("FROM scratch\nADD --checksum={HELLO} {}/hello /c\n", server.url);
+    kiln.file("Dockerfile", add);
+    let first = kiln.build(&[]);
+    assert_eq!(server.count("/hello"), 1);
+    assert_eq!(kiln.build(&[]).digest, first.digest);
+    assert_eq!(server.count("/hello"), 1, "the cache answers by the checksum");
+    kiln.build(&["--no-cache"]);
+    assert_eq!(server.count("/hello"), 2);
 }

@@ -1,30 +1,45 @@
-//! A directory that COPY and ADD read, without what its ignore file leaves out.
+//! The files that COPY and ADD read, without what an ignore file leaves out.
 
-use std::path::Path;
+use std::sync::Arc;
 
 use kiln_dockerfile::ignore::{PatternMatcher, read_ignore_file};
-use kiln_rootfs::copy::{Content, HostDir, Source, Xattrs};
+use kiln_rootfs::copy::{Content, Source, Xattrs};
 use kiln_rootfs::{Metadata, Result as RootfsResult, RootfsError, path};
 use rustix::io::Errno;
 
-use crate::error::{BuildError, Context, ErrorKind, Result};
+use crate::contexts::{BuildContext, ContextSource};
+use crate::engine::Engine;
+use crate::error::{BuildError, Result};
+
+/// The ignore file of a context.
+const IGNORE_FILE: &str = ".dockerignore";
 
 /// A build context.
-#[derive(Debug)]
 pub(crate) struct ContextDir {
-    dir: HostDir,
+    dir: Arc<dyn Source + Send>,
     ignore: PatternMatcher,
 }
 
 impl ContextDir {
-    /// Opens a directory; `ignore_file` is the text of the ignore file that applies.
-    pub(crate) fn open(dir: &Path, ignore_file: Option<&str>) -> Result<Self> {
-        let opened = HostDir::open(dir)
-            .context(ErrorKind::Input, || format!("open the context {}", dir.display()))?;
+    /// A context's files; `ignore_file` is the text of the ignore file that applies.
+    pub(crate) fn new(context: &BuildContext, ignore_file: Option<&str>) -> Result<Self> {
         let patterns = ignore_file.map(read_ignore_file).unwrap_or_default();
         let ignore = PatternMatcher::new(&patterns)
             .map_err(|error| BuildError::input(format!(".dockerignore: {error}")))?;
-        Ok(Self { dir: opened, ignore })
+        Ok(Self { dir: context.files(), ignore })
+    }
+
+    /// The files of a context that `--build-context` gave; a directory's own ignore file applies.
+    pub(crate) fn named(cx: &Engine<'_>, source: &ContextSource) -> Result<Self> {
+        let context = cx.remotes.named_context(source)?;
+        let ignore_file = match source {
+            ContextSource::Directory(_) => context.read(IGNORE_FILE)?,
+            _ => None,
+        };
+        Self::new(
+            &context,
+            ignore_file.map(|text| String::from_utf8_lossy(&text).into_owned()).as_deref(),
+        )
     }
 
     /// Whether a path is left out, also through its parents.
@@ -46,6 +61,12 @@ impl ContextDir {
             }
         }
         Ok(true)
+    }
+}
+
+impl std::fmt::Debug for ContextDir {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ContextDir").finish_non_exhaustive()
     }
 }
 
@@ -99,6 +120,12 @@ impl Source for ContextDir {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
+
+    use kiln_runner::Cancel;
+
+    use crate::contexts::ContextOptions;
+    use crate::remote::Remotes;
 
     fn names(context: &ContextDir, dir: &str) -> Vec<String> {
         let list = context.list(dir.as_bytes()).unwrap();
@@ -114,7 +141,11 @@ mod tests {
             std::fs::write(path, "").unwrap();
         }
         let ignore = "# objects\n**/*.o\nb\nd\n!a/keep.o\n!d/e/f.o\n";
-        let context = ContextDir::open(dir.path(), Some(ignore)).unwrap();
+        let source = ContextSource::Directory(dir.path().to_owned());
+        let work = tempfile::tempdir().unwrap();
+        let remotes = Remotes::new(work.path(), &BTreeMap::new(), &Cancel::default());
+        let opened = BuildContext::open(&source, ContextOptions::default(), &remotes).unwrap();
+        let context = ContextDir::new(&opened, Some(ignore)).unwrap();
         assert_eq!(names(&context, ""), ["a", "c.txt", "d"]);
         assert_eq!(names(&context, "a"), ["keep.o"]);
         assert_eq!(names(&context, "d/e"), ["f.o"]);

@@ -13,7 +13,7 @@ use kiln_registry::Registry;
 use kiln_rootfs::Rootfs;
 use kiln_runner::{Kind, Runner, Step};
 
-use crate::cache::Cache;
+use crate::cache::{Cache, KeyBuilder};
 use crate::context::ContextDir;
 use crate::error::{BuildError, Context, ErrorKind, Result};
 use crate::events::{Event, EventSink, StepEnd, StepId};
@@ -45,8 +45,8 @@ pub(crate) struct Engine<'a> {
     pub(crate) store: Store,
     pub(crate) cache: Cache,
     pub(crate) scratch: Scratch,
-    /// The directory that COPY and ADD read, without what the ignore file names.
-    pub(crate) context: Option<Arc<ContextDir>>,
+    /// What COPY and ADD read, without what the ignore file names.
+    pub(crate) context: Arc<ContextDir>,
     /// Images that `--from` names.
     pub(crate) images: ImageSources,
     /// What ADD fetches.
@@ -62,25 +62,20 @@ impl<'a> Engine<'a> {
         request: &'a BuildRequest,
         plan: &'a Plan,
         services: &'a Services,
-        remotes: &'a Remotes,
         events: &'a dyn EventSink,
         next_step: &'a AtomicU64,
     ) -> Result<Self> {
         let store = open_store(&request.work_dir)?;
-        let context = request
-            .context
-            .as_deref()
-            .map(|dir| ContextDir::open(dir, request.ignore_file.as_deref()).map(Arc::new))
-            .transpose()?;
+        let context = ContextDir::new(&request.context, request.ignore_file.as_deref())?;
         Ok(Self {
             request,
             plan,
             store,
             cache: Cache::open(&request.work_dir)?,
             scratch: Scratch::create(&request.work_dir)?,
-            context,
+            context: Arc::new(context),
             images: ImageSources::default(),
-            remotes,
+            remotes: &request.remotes,
             services,
             events,
             next_step,
@@ -129,6 +124,13 @@ impl<'a> Engine<'a> {
             }
             redact(&diagnostic.render(&text.name, &text.text))
         })
+    }
+
+    /// Adds to a key what the form of a layer depends on: those of builds with another time stamp
+    /// or compression are others.
+    pub(crate) fn key_output(&self, key: &mut KeyBuilder) {
+        key.field("epoch", format!("{:?}", self.plan.epoch));
+        key.field("compression", format!("{:?}", self.request.compression));
     }
 
     /// `SOURCE_DATE_EPOCH` as RFC 3339, when it is set.

@@ -2,6 +2,9 @@
 
 use kiln_image::config::{BUILDKIT_COMMENT, History, ImageConfig};
 
+/// What BuildKit's exporter writes into entries of its own.
+const EXPORTER_COMMENT: &str = "buildkit.exporter.image.v0";
+
 /// Appends an entry. `created` is known for a step that made a layer; the others get theirs from
 /// [`fill_created`].
 pub(crate) fn commit(
@@ -17,6 +20,27 @@ pub(crate) fn commit(
         empty_layer: !makes_layer,
         ..History::default()
     });
+}
+
+/// Describes the layers that the history has no entry for, as those of a base without a config: at
+/// the end, in the exporter's words.
+pub(crate) fn complete(config: &mut ImageConfig, layers: usize) {
+    let described = config.history.iter().filter(|entry| !entry.empty_layer).count();
+    for _ in described..layers {
+        let last = config.history.iter().rfind(|entry| !entry.empty_layer);
+        let created_by = match last.map(|entry| entry.created_by.trim_end_matches(" # buildkit")) {
+            Some(run) if run.starts_with("RUN ") => run.replacen("RUN", "mount / from exec", 1),
+            Some(_) => "fileop target".to_owned(),
+            None => "local source for context".to_owned(),
+        };
+        let created = last.and_then(|entry| entry.created.clone());
+        config.history.push(History {
+            created,
+            created_by,
+            comment: EXPORTER_COMMENT.to_owned(),
+            ..History::default()
+        });
+    }
 }
 
 /// Gives every entry a time: that of the layer before it, or for entries before the first new

@@ -9,12 +9,14 @@
 
 #![forbid(unsafe_code)]
 
+mod archive;
 mod base;
 mod cache;
 mod cache_mounts;
 mod checks;
 mod content;
 mod context;
+mod contexts;
 mod engine;
 mod error;
 mod events;
@@ -32,18 +34,21 @@ mod stage;
 mod users;
 
 pub use checks::check;
+pub use contexts::{BuildContext, ContextOptions, ContextSource, FromStdin};
 pub use engine::Services;
 pub use error::{BuildError, ErrorKind, Result};
 pub use events::{Event, EventSink, StepEnd, StepId, Stream};
 pub use output::Built;
-pub use request::{BuildRequest, Destination, DockerfileText, NamedContext, Output, Secret};
+pub use remote::Remotes;
+pub use request::{
+    BuildRequest, Destination, DockerfileText, NamedContext, Output, Secret, context_name,
+};
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use engine::Engine;
 use plan::Plan;
-use remote::Remotes;
 use schedule::{Compute, Needs, Schedule};
 use stage::{FinishedStage, Stages};
 
@@ -61,12 +66,11 @@ pub fn build(request: &BuildRequest, services: &Services, events: &dyn EventSink
         request.platforms.iter().map(plan).collect::<Result<Vec<_>>>()?
     };
     checks::before_build(request, events)?;
-    let remotes = Remotes::new(&request.work_dir, &request.env, &request.cancel)?;
     let steps = AtomicU64::new(1);
     let mut images = Vec::new();
     let mut platforms = Vec::new();
     for plan in &plans {
-        let engine = Engine::open(request, plan, services, &remotes, events, &steps)?;
+        let engine = Engine::open(request, plan, services, events, &steps)?;
         let schedule = Schedule::new(plan.stages.len(), request.cancel.clone());
         let eager: Vec<usize> = plan.needed.iter().copied().collect();
         let target = schedule.run(&BuildStages(&engine), &eager, plan.target)?;

@@ -2,17 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use kiln_dockerfile::platform::Platform;
 use kiln_image::layer::compress::Compression;
 use kiln_image::reference::Reference;
 use kiln_runner::{Cancel, Kind, Network};
 
+use crate::contexts::{BuildContext, ContextSource};
+use crate::remote::Remotes;
+
 /// Everything that a build depends on; nothing is read from the environment later.
 #[derive(Debug)]
 pub struct BuildRequest {
-    /// The directory that COPY and ADD read; `None` when the build has no context.
-    pub context: Option<PathBuf>,
+    /// What COPY and ADD read.
+    pub context: BuildContext,
     /// The Dockerfile.
     pub dockerfile: DockerfileText,
     /// The text of the ignore file that applies, when there is one.
@@ -52,8 +56,8 @@ pub struct BuildRequest {
     pub secrets: BTreeMap<String, Secret>,
     /// `--ssh`: the sockets of agents, by id.
     pub ssh: BTreeMap<String, PathBuf>,
-    /// The environment: ADD of URLs and git repositories finds proxies, certificates and git there.
-    pub env: BTreeMap<String, String>,
+    /// Fetches what the Dockerfile and the contexts name.
+    pub remotes: Arc<Remotes>,
     /// Stops the build when set.
     pub cancel: Cancel,
 }
@@ -80,14 +84,26 @@ pub struct DockerfileText {
 /// What `--build-context NAME=…` names.
 #[derive(Clone, Debug)]
 pub enum NamedContext {
-    /// A directory.
-    Directory(PathBuf),
+    /// Files.
+    Files(ContextSource),
     /// Nothing (`docker-image://scratch`).
     Scratch,
     /// An image of a registry (`docker-image://`).
     Image(Reference),
     /// An image of an OCI layout (`oci-layout://DIR[:TAG|@DIGEST]`), as written after the scheme.
     Layout(String),
+}
+
+/// The name under which a context is kept: as Docker shows an image's, without `:latest`.
+#[must_use]
+pub fn context_name(text: &str) -> String {
+    match text.parse::<Reference>() {
+        Ok(reference) if reference.digest.is_none() => {
+            let familiar = reference.familiar();
+            familiar.strip_suffix(":latest").unwrap_or(&familiar).to_owned()
+        }
+        _ => text.to_owned(),
+    }
 }
 
 /// Where the built image goes.

@@ -36,11 +36,12 @@ pub(crate) struct DoctorArgs {
 /// Arguments of `kiln build`; names and meanings as in `docker buildx build`.
 #[derive(Debug, Args)]
 pub(crate) struct BuildArgs {
-    /// Directory that COPY and ADD read
+    /// What COPY and ADD read: a directory, a tar archive, the URL of an archive or a git
+    /// repository, or `-` for an archive or a Dockerfile on stdin
     #[arg(default_value = ".", value_name = "CONTEXT")]
     pub(crate) context: String,
 
-    /// Dockerfile (default: CONTEXT/Dockerfile; `-` reads it from stdin)
+    /// Dockerfile: a path (default: CONTEXT/Dockerfile), a URL, or `-` for stdin
     #[arg(short, long, value_name = "FILE")]
     pub(crate) file: Option<String>,
 
@@ -76,7 +77,8 @@ pub(crate) struct BuildArgs {
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) annotation: Vec<String>,
 
-    /// Another context: a directory, `docker-image://REF` or `oci-layout://DIR[:TAG]`
+    /// Another context: a directory, an archive, a URL, `docker-image://REF` or
+    /// `oci-layout://DIR[:TAG]`
     #[arg(long, value_name = "NAME=SOURCE")]
     pub(crate) build_context: Vec<String>,
 

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use kiln_build::{BuildError, Destination, NamedContext, Output, Result};
+use kiln_build::{
+    BuildError, ContextSource, Destination, NamedContext, Output, Result, context_name,
+};
 
 /// Splits `KEY=VALUE`.
 pub(crate) fn key_value(flag: &str, text: &str) -> Result<(String, String)> {
@@ -98,15 +100,15 @@ pub(crate) fn build_context(text: &str) -> Result<(String, NamedContext)> {
         )
     } else if let Some(layout) = source.strip_prefix("oci-layout://") {
         NamedContext::Layout(layout.to_owned())
-    } else if let Some((scheme, _)) = source.split_once("://") {
+    } else if source.starts_with("target:") {
         return Err(BuildError::input(format!(
-            "--build-context {text}: {scheme}:// is not supported yet"
+            "--build-context {text}: there is no target to take"
         ))
-        .with_hint("give a directory, docker-image://REF or oci-layout://DIR"));
+        .with_hint("targets are of `docker buildx bake`; build it first, and give its layout"));
     } else {
-        NamedContext::Directory(PathBuf::from(source))
+        NamedContext::Files(ContextSource::parse(&source)?)
     };
-    Ok((name, context))
+    Ok((context_name(&name), context))
 }
 
 #[cfg(test)]

@@ -105,6 +105,11 @@ impl GlobalArgs {
         Ok(())
     }
 
+    /// Gives an argument another value.
+    pub fn set(&mut self, name: &str, value: String) {
+        self.values.insert(name.to_owned(), value);
+    }
+
     /// The value of an argument.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str)

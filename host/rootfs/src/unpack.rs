@@ -56,9 +56,27 @@ pub struct Stats {
 /// [`RootfsError::Refused`] and [`RootfsError::Read`] for damaged or hostile layers, else the
 /// system call that failed. What was unpacked until then stays.
 pub fn unpack_layer(rootfs: &Rootfs, tar: &mut dyn Read, limits: &Limits) -> Result<Stats> {
+    unpack(rootfs, tar, limits, true)
+}
+
+/// Unpacks an archive that is no layer: names that mark whiteouts in layers are names like others.
+///
+/// # Errors
+/// As [`unpack_layer`].
+pub fn unpack_archive(rootfs: &Rootfs, tar: &mut dyn Read, limits: &Limits) -> Result<Stats> {
+    unpack(rootfs, tar, limits, false)
+}
+
+fn unpack(
+    rootfs: &Rootfs,
+    tar: &mut dyn Read,
+    limits: &Limits,
+    has_whiteouts: bool,
+) -> Result<Stats> {
     let mut reader = LayerReader::with_limits(tar, *limits);
     let mut unpacker = Unpacker {
         rootfs,
+        has_whiteouts,
         stats: Stats::default(),
         parent: None,
         ours: HashSet::new(),
@@ -87,6 +105,7 @@ struct Parent {
 
 struct Unpacker<'a> {
     rootfs: &'a Rootfs,
+    has_whiteouts: bool,
     stats: Stats,
     parent: Option<Parent>,
     /// Hashes of the paths that this layer made, and of those above them: a whiteout takes away
@@ -102,11 +121,13 @@ impl Unpacker<'_> {
             return self.root(entry);
         }
         let (directory, name) = path::split(&entry.path);
-        if entry.path.starts_with(AUFS) && entry.path != OPAQUE {
+        if self.has_whiteouts && entry.path.starts_with(AUFS) && entry.path != OPAQUE {
             return Ok(());
         }
         self.enter_parent(directory)?;
-        if let Some(hidden) = name.strip_prefix(WHITEOUT) {
+        if self.has_whiteouts
+            && let Some(hidden) = name.strip_prefix(WHITEOUT)
+        {
             return self.whiteout(entry, name, hidden);
         }
         self.make(entry, name, reader)?;

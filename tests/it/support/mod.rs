@@ -1,14 +1,17 @@
 //! What the tests share: the real binary, a real registry, real bases, and a look into images.
 
 pub mod bases;
+pub mod git;
 pub mod image;
 pub mod kiln;
 pub mod registry;
+pub mod server;
 
 pub use bases::base;
 pub use image::Image;
 pub use kiln::{Kiln, Run};
 pub use registry::Registry;
+pub use server::WebServer;
 
 use std::path::Path;
 use std::process::Command;

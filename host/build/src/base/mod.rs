@@ -1,5 +1,6 @@
 //! What a stage starts from: nothing, an earlier stage, or an image.
 
+mod files;
 mod image;
 
 pub(crate) use image::to_oci;
@@ -72,13 +73,7 @@ fn from_image(cx: &Engine<'_>, base: &Base, platform: &Platform) -> Result<Start
             Some(NamedContext::Scratch) => return Ok(scratch(platform)),
             Some(NamedContext::Image(reference)) => image::from_registry(cx, reference, platform)?,
             Some(NamedContext::Layout(spec)) => image::from_layout(cx, spec, platform)?,
-            Some(NamedContext::Directory(_)) => {
-                return Err(BuildError::input(format!(
-                    "the context `{name}` is a directory; a directory as the base of a stage is \
-                     not supported"
-                ))
-                .with_hint(format!("use FROM scratch and COPY --from={name} / /")));
-            }
+            Some(NamedContext::Files(source)) => return files::from_files(cx, source, platform),
             None => return Err(BuildError::input(format!("there is no context `{name}`"))),
         },
         Base::Scratch | Base::Stage(_) => {

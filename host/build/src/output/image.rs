@@ -6,7 +6,7 @@ use kiln_image::media_type;
 use crate::base::to_oci;
 use crate::engine::Engine;
 use crate::error::{Context, ErrorKind, Result};
-use crate::history::fill_created;
+use crate::history::{complete, fill_created};
 use crate::layers::LayerRef;
 use crate::stage::FinishedStage;
 
@@ -77,6 +77,7 @@ pub(super) fn make(cx: &Engine<'_>, stage: &FinishedStage) -> Result<Image> {
             config.os_features = target.os_features;
         }
     }
+    complete(&mut config, stage.layers.len());
     let now = cx.now();
     fill_created(&mut config.history, &now);
     config.created = config.history.last().and_then(|entry| entry.created.clone()).or(Some(now));

@@ -1,18 +1,23 @@
 //! What is to be done, decided before anything is done: which stages, from what, in what order.
 
+mod epoch;
 mod stages;
 
 pub(crate) use stages::{Base, StagePlan, source};
 
 use std::collections::BTreeSet;
 
-use kiln_dockerfile::args::GlobalArgs;
+use kiln_dockerfile::args::{BuildArgs, GlobalArgs};
 use kiln_dockerfile::instruction::{Dockerfile, Kind, parse_dockerfile};
 use kiln_dockerfile::platform::Platform;
 use kiln_dockerfile::{Diagnostic, suggest};
 
+use self::epoch::Epoch;
 use crate::error::{BuildError, Result};
 use crate::request::{BuildRequest, DockerfileText};
+
+/// What stands after FROM and `--from` for an image without anything in it.
+const SCRATCH: &str = "scratch";
 
 /// A build, planned.
 #[derive(Debug)]
@@ -33,6 +38,8 @@ pub(crate) struct Plan {
     pub(crate) target_platform: Platform,
     /// Whether the user asked for that platform.
     pub(crate) platform_is_explicit: bool,
+    /// `--build-arg`, with the time for `SOURCE_DATE_EPOCH`.
+    pub(crate) build_args: BuildArgs,
     /// `SOURCE_DATE_EPOCH`, seconds since 1970.
     pub(crate) epoch: Option<i64>,
 }
@@ -55,15 +62,14 @@ impl Plan {
         let mut globals =
             GlobalArgs::predefined(&build_platform, &target_platform, &name, &request.build_args);
         globals.declare(&file, &request.build_args).map_err(located)?;
-        let epoch = request
-            .build_args
-            .get("SOURCE_DATE_EPOCH")
-            .map(String::as_str)
-            .or_else(|| globals.get("SOURCE_DATE_EPOCH"))
-            // The time of a local context is unset, as in BuildKit.
-            .filter(|value| !value.is_empty() && *value != "context")
-            .map(parse_epoch)
-            .transpose()?;
+        let mut build_args = request.build_args.clone();
+        let mut epoch = None;
+        let given = build_args.get(epoch::NAME).map(String::as_str);
+        if let Some(value) = given.or_else(|| globals.get(epoch::NAME)) {
+            let cx = Epoch { file: &file, globals: &globals, request, text: &text };
+            epoch = cx.resolve(value)?;
+            build_args = epoch::with_time(epoch, &build_args, &mut globals);
+        }
         let stages = stages::resolve(&file, &globals, request, &target_platform, &text)?;
         let needed = stages::needed(&stages, target);
         Ok(Self {
@@ -74,6 +80,7 @@ impl Plan {
             needed,
             target_platform,
             platform_is_explicit: platform.is_some(),
+            build_args,
             epoch,
             text,
         })
@@ -109,13 +116,6 @@ fn find_target(file: &Dockerfile, target: Option<&str>) -> Result<usize> {
         Some(near) => error.with_hint(format!("did you mean `{near}`?")),
         None if names.is_empty() => error.with_hint("no stage of this Dockerfile has a name"),
         None => error.with_hint(format!("the stages are: {}", names.join(", "))),
-    })
-}
-
-fn parse_epoch(value: &str) -> Result<i64> {
-    value.parse().ok().filter(|seconds| *seconds >= 0).ok_or_else(|| {
-        BuildError::input(format!("invalid SOURCE_DATE_EPOCH `{value}`"))
-            .with_hint("it is a number of seconds since 1970-01-01")
     })
 }
 

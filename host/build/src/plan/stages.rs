@@ -7,12 +7,9 @@ use kiln_dockerfile::expand::Lexer;
 use kiln_dockerfile::instruction::{Dockerfile, Instruction, Kind, Stage};
 use kiln_dockerfile::platform::Platform;
 
-use super::at;
+use super::{SCRATCH, at};
 use crate::error::Result;
-use crate::request::{BuildRequest, DockerfileText};
-
-/// What stands after FROM and `--from` for an image without anything in it.
-const SCRATCH: &str = "scratch";
+use crate::request::{BuildRequest, DockerfileText, context_name};
 
 /// A stage, with everything known about it before anything is pulled.
 #[derive(Clone, Debug)]
@@ -72,6 +69,17 @@ struct Resolve<'a> {
 
 impl Resolve<'_> {
     fn stage(&self, stage: &Stage, earlier: &[StagePlan], later: &[Stage]) -> Result<StagePlan> {
+        if let Some(context) = stage.name.as_deref().and_then(|name| context(name, self.request)) {
+            // A context of its name takes the place of a stage.
+            return Ok(StagePlan {
+                name: stage.name.clone(),
+                from: stage.from.clone(),
+                base: context,
+                platform: self.platform(stage)?,
+                commands: Vec::new(),
+                sources: Vec::new(),
+            });
+        }
         let base = self.base_name(stage)?;
         let base = named(&base, earlier, self.request, false);
         let mut sources = Vec::new();
@@ -156,6 +164,13 @@ pub(crate) fn source(
     Ok(named(name, earlier, request, true))
 }
 
+/// The context of a name: that of `alpine` is also `alpine:latest`'s and
+/// `docker.io/library/alpine`'s.
+fn context(name: &str, request: &BuildRequest) -> Option<Base> {
+    let familiar = context_name(name);
+    request.build_contexts.contains_key(&familiar).then_some(Base::Named(familiar))
+}
+
 /// A name after FROM or `--from`: a stage goes before a named context, which goes before an image.
 /// Stages can be named by number after `--from` alone.
 fn named(name: &str, earlier: &[StagePlan], request: &BuildRequest, by_number: bool) -> Base {
@@ -168,8 +183,8 @@ fn named(name: &str, earlier: &[StagePlan], request: &BuildRequest, by_number: b
     if by_number && let Some(index) = name.parse().ok().filter(|index| *index < earlier.len()) {
         return Base::Stage(index);
     }
-    if request.build_contexts.contains_key(name) {
-        return Base::Named(name.to_owned());
+    if let Some(context) = context(name, request) {
+        return context;
     }
     if name == SCRATCH { Base::Scratch } else { Base::Image(name.to_owned()) }
 }

@@ -2,11 +2,14 @@
 
 use kiln_dockerfile::git_ref::{self, GitRef};
 use kiln_image::digest::{Algorithm, Digest};
-use kiln_rootfs::copy::HostDir;
+use kiln_rootfs::copy::{HostDir, Source};
 
-use super::git::GitSource;
+use std::sync::Arc;
+
+use super::git::{Commit, GitSource};
 use super::http::file_name;
 use super::{Remotes, redact};
+use crate::archive::{self, Sniffed};
 use crate::error::{BuildError, Context, ErrorKind, Result};
 
 /// The flags that only remote sources have.
@@ -18,6 +21,20 @@ pub(crate) struct Options<'a> {
     pub(crate) keep_git_dir: Option<bool>,
 }
 
+/// A source that is elsewhere, found but not yet there.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    /// Identifies the files, for the cache.
+    pub(crate) key: String,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    Git(Box<GitSource>, Arc<Commit>),
+    Url { url: String, name: String, checksum: Option<Digest> },
+}
+
 /// A fetched source.
 #[derive(Debug)]
 pub(crate) struct Fetched {
@@ -25,17 +42,20 @@ pub(crate) struct Fetched {
     pub(crate) files: HostDir,
     /// What is copied of them.
     pub(crate) path: Vec<u8>,
-    /// Identifies the files, for the cache.
-    pub(crate) key: String,
+    /// When a commit was made or a server says that a file was changed.
+    modified: Option<i64>,
+    /// Whether it is one file, perhaps an archive.
+    is_file: bool,
 }
 
-impl Fetched {
-    /// Fetches a source; `None` when it is a local one.
+impl Remote {
+    /// Finds a source; `None` when it is a local one. Fetches no more than what tells the files:
+    /// nothing where `--checksum` does.
     ///
     /// # Errors
     /// Of kind `Input` for what is written wrongly, `Registry` for what the network says, `Failed`
-    /// for content that is not what `--checksum` says.
-    pub(crate) fn fetch(
+    /// for a commit that is not what `--checksum` says.
+    pub(crate) fn find(
         remotes: &Remotes,
         verb: &str,
         source: &str,
@@ -47,7 +67,7 @@ impl Fetched {
                 let error = BuildError::input("source can't be a git ref for COPY");
                 return Err(error.with_hint("use ADD"));
             }
-            return from_git(remotes, &git, options).map(Some);
+            return find_commit(remotes, &git, options).map(Some);
         }
         if !git_ref::is_http(source) {
             return Ok(None);
@@ -55,11 +75,66 @@ impl Fetched {
         if verb == "COPY" {
             return Err(BuildError::input("source can't be a URL for COPY").with_hint("use ADD"));
         }
-        from_url(remotes, source, options.checksum).map(Some)
+        find_url(remotes, source, options.checksum).map(Some)
+    }
+
+    /// Fetches the files.
+    ///
+    /// # Errors
+    /// Of kind `Registry` for what the network says, `Failed` for content that is not what
+    /// `--checksum` says.
+    pub(crate) fn fetch(&self, remotes: &Remotes) -> Result<Fetched> {
+        match &self.place {
+            Place::Git(source, commit) => {
+                let checkout = remotes.checkout(source, commit)?;
+                let files = HostDir::open(&checkout.dir).context(ErrorKind::Environment, || {
+                    format!("open the checkout {}", checkout.dir.display())
+                })?;
+                let modified = Some(checkout.time);
+                Ok(Fetched { files, path: b"/".to_vec(), modified, is_file: false })
+            }
+            Place::Url { url, name, checksum } => {
+                let algorithm = checksum.as_ref().map_or(Algorithm::Sha256, Digest::algorithm);
+                let file = remotes.http(url, name, algorithm)?;
+                if let Some(expected) = checksum.filter(|expected| *expected != file.digest) {
+                    let message = format!(
+                        "digest mismatch for {}: {} (expected: {expected})",
+                        redact(url),
+                        file.digest
+                    );
+                    return Err(BuildError::failed(message));
+                }
+                let files = HostDir::open(&file.dir)
+                    .context(ErrorKind::Environment, || format!("open {}", file.dir.display()))?;
+                let path = file.name.as_bytes().to_vec();
+                Ok(Fetched { files, path, modified: file.modified, is_file: true })
+            }
+        }
     }
 }
 
-fn from_git(remotes: &Remotes, git: &GitRef, options: &Options<'_>) -> Result<Fetched> {
+impl Fetched {
+    /// The time that `SOURCE_DATE_EPOCH` means by naming this source, seconds since 1970: where a
+    /// server gives none, that of the newest file of an archive.
+    ///
+    /// # Errors
+    /// Of kind `Input` for damaged archives.
+    pub(crate) fn time(&self) -> Result<Option<i64>> {
+        if self.modified.is_some() || !self.is_file {
+            return Ok(self.modified);
+        }
+        let what = || "read the archive that SOURCE_DATE_EPOCH names".to_owned();
+        let file = self.files.open(&self.path).context(ErrorKind::Environment, what)?;
+        let sniffed = Sniffed::new(file).context(ErrorKind::Environment, what)?;
+        if !sniffed.is_archive() {
+            return Ok(None);
+        }
+        let tar = sniffed.decompressed().context(ErrorKind::Input, what)?;
+        archive::newest_file(tar).context(ErrorKind::Input, what)
+    }
+}
+
+fn find_commit(remotes: &Remotes, git: &GitRef, options: &Options<'_>) -> Result<Remote> {
     let mut source = GitSource::new(git)?;
     if let Some(keep) = options.keep_git_dir {
         if git.keep_git_dir.is_some_and(|written| written != keep) {
@@ -71,31 +146,22 @@ fn from_git(remotes: &Remotes, git: &GitRef, options: &Options<'_>) -> Result<Fe
         source = source.with_checksum(checksum)?;
     }
     let commit = remotes.commit(&source)?;
-    let checkout = remotes.checkout(&source, &commit)?;
-    let files = HostDir::open(&checkout.dir).context(ErrorKind::Environment, || {
-        format!("open the checkout {}", checkout.dir.display())
-    })?;
-    Ok(Fetched { files, path: b"/".to_vec(), key: source.key(&commit) })
+    let key = source.key(&commit);
+    Ok(Remote { key, place: Place::Git(Box::new(source), commit) })
 }
 
-fn from_url(remotes: &Remotes, url: &str, checksum: Option<&str>) -> Result<Fetched> {
+fn find_url(remotes: &Remotes, url: &str, checksum: Option<&str>) -> Result<Remote> {
     let checksum = checksum
         .map(|text| text.parse::<Digest>())
         .transpose()
         .map_err(|error| BuildError::input(format!("--checksum: {error}")))?;
     let name = file_name(url)?;
-    let algorithm = checksum.as_ref().map_or(Algorithm::Sha256, Digest::algorithm);
-    let file = remotes.http(url, &name, algorithm)?;
-    if let Some(expected) = checksum.filter(|expected| *expected != file.digest) {
-        let message =
-            format!("digest mismatch for {}: {} (expected: {expected})", redact(url), file.digest);
-        return Err(BuildError::failed(message));
-    }
-    let files = HostDir::open(&file.dir)
-        .context(ErrorKind::Environment, || format!("open {}", file.dir.display()))?;
-    Ok(Fetched {
-        files,
-        path: file.name.as_bytes().to_vec(),
-        key: format!("{} {} {:?}", file.digest, file.name, file.modified),
-    })
+    let key = match &checksum {
+        Some(checksum) => format!("{checksum} {name}"),
+        None => {
+            let file = remotes.http(url, &name, Algorithm::Sha256)?;
+            format!("{} {name} {:?}", file.digest, file.modified)
+        }
+    };
+    Ok(Remote { key, place: Place::Url { url: url.to_owned(), name, checksum } })
 }

@@ -6,28 +6,33 @@ mod git;
 mod http;
 mod once;
 
-pub(crate) use add::{Fetched, Options};
+pub(crate) use add::{Fetched, Options, Remote};
+pub(crate) use git::GitSource;
 
-use git::{Checkout, Commit, GitSource};
+use git::{Checkout, Commit};
 use http::HttpFile;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use kiln_image::digest::Algorithm;
 use kiln_runner::Cancel;
 
 use self::once::Once;
-use crate::error::Result;
+use crate::contexts::{BuildContext, ContextSource};
+use crate::error::{BuildError, Result};
 use crate::scratch::Scratch;
 
-/// Fetches, and remembers what was fetched.
+/// Fetches contexts and sources of ADD, and remembers what was fetched.
 #[derive(Debug)]
-pub(crate) struct Remotes {
+pub struct Remotes {
+    work_dir: PathBuf,
     env: BTreeMap<String, String>,
     cancel: Cancel,
-    scratch: Scratch,
+    /// Made when something is fetched.
+    scratch: Mutex<Option<Scratch>>,
+    contexts: Once<BuildContext>,
     files: Once<HttpFile>,
     commits: Once<Commit>,
     checkouts: Once<Checkout>,
@@ -36,31 +41,47 @@ pub(crate) struct Remotes {
 impl Remotes {
     /// Keeps what is fetched below `work_dir` as long as this value lives; `env` has the search
     /// path, proxies and certificates.
-    pub(crate) fn new(
-        work_dir: &Path,
-        env: &BTreeMap<String, String>,
-        cancel: &Cancel,
-    ) -> Result<Self> {
-        Ok(Self {
+    #[must_use]
+    pub fn new(work_dir: &Path, env: &BTreeMap<String, String>, cancel: &Cancel) -> Self {
+        Self {
+            work_dir: work_dir.to_owned(),
             env: env.clone(),
             cancel: cancel.clone(),
-            scratch: Scratch::create(work_dir)?,
+            scratch: Mutex::default(),
+            contexts: Once::default(),
             files: Once::default(),
             commits: Once::default(),
             checkouts: Once::default(),
-        })
+        }
     }
 
     /// A directory for something made of what was fetched.
-    fn new_dir(&self) -> Result<PathBuf> {
-        self.scratch.new_dir()
+    pub(crate) fn new_dir(&self) -> Result<PathBuf> {
+        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        if scratch.is_none() {
+            *scratch = Some(Scratch::create(&self.work_dir)?);
+        }
+        match &*scratch {
+            Some(scratch) => scratch.new_dir(),
+            None => Err(BuildError::failed("the build's directory vanished")),
+        }
+    }
+
+    /// A context that `--build-context` gave, opened once.
+    pub(crate) fn named_context(&self, source: &ContextSource) -> Result<Arc<BuildContext>> {
+        self.contexts.get(&format!("{source:?}"), || BuildContext::open_named(source, self))
     }
 
     /// The file of a URL, as `name`, in a directory of its own.
     ///
     /// # Errors
     /// Of kind `Registry` for what the network or the server say.
-    fn http(&self, url: &str, name: &str, algorithm: Algorithm) -> Result<Arc<HttpFile>> {
+    pub(crate) fn http(
+        &self,
+        url: &str,
+        name: &str,
+        algorithm: Algorithm,
+    ) -> Result<Arc<HttpFile>> {
         self.files.get(&format!("{algorithm:?} {name} {url}"), || {
             let fetch = http::Fetch { env: &self.env, cancel: &self.cancel, algorithm };
             http::download(url, self.new_dir()?, name.to_owned(), fetch)
@@ -72,7 +93,7 @@ impl Remotes {
     /// # Errors
     /// Of kind `Input` for references that do not exist, `Registry` for what the network and git
     /// say, `Failed` for a wrong checksum, `Environment` without git.
-    fn commit(&self, source: &GitSource) -> Result<Arc<Commit>> {
+    pub(crate) fn commit(&self, source: &GitSource) -> Result<Arc<Commit>> {
         self.commits.get(&format!("{source:?}"), || {
             git::resolve(source, &git::Command::new(&self.env, &self.cancel))
         })
@@ -82,7 +103,7 @@ impl Remotes {
     ///
     /// # Errors
     /// As [`Remotes::commit`].
-    fn checkout(&self, source: &GitSource, commit: &Commit) -> Result<Arc<Checkout>> {
+    pub(crate) fn checkout(&self, source: &GitSource, commit: &Commit) -> Result<Arc<Checkout>> {
         self.checkouts.get(&format!("{source:?} {commit:?}"), || {
             let command = git::Command::new(&self.env, &self.cancel);
             git::checkout(source, commit, &self.new_dir()?, &command)

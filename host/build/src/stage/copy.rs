@@ -21,7 +21,7 @@ use crate::context::ContextDir;
 use crate::error::{BuildError, Context, ErrorKind, Result};
 use crate::history::commit;
 use crate::layers::chain_id;
-use crate::remote::{Fetched, Options as RemoteOptions, redact};
+use crate::remote::{Fetched, Options as RemoteOptions, Remote, redact};
 
 /// COPY and ADD in one form.
 struct Request<'a> {
@@ -89,7 +89,7 @@ impl StageRun<'_> {
     }
 
     fn copy_files(&mut self, request: &Request<'_>) -> Result<Done> {
-        let fetched = self.fetch(request)?;
+        let remote = self.find_remote(request)?;
         let mode = request
             .chmod
             .map(|text| Mode::parse(text).map_err(|error| BuildError::input(error.to_string())))
@@ -99,12 +99,16 @@ impl StageRun<'_> {
         let dest = destination(&self.config.config.working_dir, &request.paths.dest);
         let mut key = None;
         if self.cx.request.use_cache {
-            let found = self.copy_key(request, &tree, &fetched, &dest)?;
+            let found = self.copy_key(request, &tree, &remote, &dest)?;
             if let Some(done) = self.take_cached(&found, &message)? {
                 return Ok(done);
             }
             key = Some(found);
         }
+        let fetched = remote
+            .iter()
+            .map(|remote| remote.as_ref().map(|remote| remote.fetch(self.cx.remotes)).transpose())
+            .collect::<Result<Vec<_>>>()?;
         let opened = match &tree {
             SourceTree::Context(context) => Opened::Context(Arc::clone(context)),
             SourceTree::Image(stage) => Opened::Rootfs(stage.rootfs(self.cx)?),
@@ -147,24 +151,24 @@ impl StageRun<'_> {
         Ok(Done::Executed)
     }
 
-    /// Fetches what is not local; one entry for each source.
-    fn fetch(&self, request: &Request<'_>) -> Result<Vec<Option<Fetched>>> {
+    /// Finds what is not local; one entry for each source.
+    fn find_remote(&self, request: &Request<'_>) -> Result<Vec<Option<Remote>>> {
         let sources = &request.paths.sources;
-        let fetched = sources
+        let found = sources
             .iter()
-            .map(|source| Fetched::fetch(self.cx.remotes, request.verb, source, &request.remote))
+            .map(|source| Remote::find(self.cx.remotes, request.verb, source, &request.remote))
             .collect::<Result<Vec<_>>>()?;
         if request.remote.checksum.is_some() {
             if sources.len() != 1 {
                 let message = "checksum can't be specified for multiple sources";
                 return Err(BuildError::input(message));
             }
-            if fetched.iter().any(Option::is_none) {
+            if found.iter().any(Option::is_none) {
                 let message = "checksum requires HTTP(S) or Git sources";
                 return Err(BuildError::input(message));
             }
         }
-        Ok(fetched)
+        Ok(found)
     }
 
     /// Copies everything that the instruction names into `rootfs`.
@@ -267,7 +271,7 @@ impl StageRun<'_> {
         &self,
         request: &Request<'_>,
         tree: &SourceTree,
-        fetched: &[Option<Fetched>],
+        remote: &[Option<Remote>],
         dest: &[u8],
     ) -> Result<crate::cache::Key> {
         let mut key = KeyBuilder::new(request.verb);
@@ -281,7 +285,7 @@ impl StageRun<'_> {
             key.field("file", &file.name).field("content", &file.content);
         }
         key.list("sources", request.paths.sources.iter());
-        for remote in fetched.iter().flatten() {
+        for remote in remote.iter().flatten() {
             key.field("remote", &remote.key);
         }
         match tree {
@@ -289,7 +293,7 @@ impl StageRun<'_> {
                 key.field("from", chain_id(&stage.layers).to_string());
             }
             SourceTree::Context(context) => {
-                for (written, remote) in request.paths.sources.iter().zip(fetched) {
+                for (written, remote) in request.paths.sources.iter().zip(remote) {
                     if remote.is_some() {
                         continue;
                     }

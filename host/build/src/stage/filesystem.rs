@@ -159,9 +159,7 @@ impl StageRun<'_> {
     pub(super) fn key_state(&self, key: &mut KeyBuilder) {
         key.field("parent", chain_id(&self.layers).to_string());
         key.field("platform", self.platform().to_string());
-        // Layers of builds with another time stamp or compression are not these.
-        key.field("epoch", format!("{:?}", self.cx.plan.epoch));
-        key.field("compression", format!("{:?}", self.cx.request.compression));
+        self.cx.key_output(key);
     }
 
     /// Turns a step's changes into a layer and remembers it under `key`; gives the time that the
@@ -214,28 +212,8 @@ impl StageRun<'_> {
         changes: &ChangeSet,
         key: Option<&Key>,
     ) -> Result<String> {
-        let cx = self.cx;
-        let what = || "write the layer".to_owned();
-        let mut builder = LayerBuilder::new(&cx.store, cx.request.compression, threads())
-            .context(ErrorKind::Environment, what)?;
-        let options = WriteOptions { clamp_mtime: cx.plan.epoch, ..WriteOptions::default() };
-        changes::write_layer(rootfs, changes, &options, &mut builder)
-            .context(ErrorKind::Failed, what)?;
-        let layer = builder.finish().context(ErrorKind::Failed, what)?;
-        let created = cx.now();
-        if let Some(key) = key {
-            let record = Record {
-                descriptor: layer.descriptor.clone(),
-                diff_id: layer.diff_id,
-                created: created.clone(),
-            };
-            cx.cache.put(key, &record)?;
-        }
-        self.layers.push(LayerRef {
-            descriptor: layer.descriptor,
-            diff_id: layer.diff_id,
-            origin: None,
-        });
+        let (layer, created) = write_layer(self.cx, rootfs, changes, key)?;
+        self.layers.push(layer);
         Ok(created)
     }
 
@@ -250,6 +228,33 @@ impl StageRun<'_> {
         self.layers.push(layer);
         Ok(())
     }
+}
+
+/// Turns changes into a layer and remembers it under `key`; gives the time that the history shows.
+pub(crate) fn write_layer(
+    cx: &Engine<'_>,
+    rootfs: &Rootfs,
+    changes: &ChangeSet,
+    key: Option<&Key>,
+) -> Result<(LayerRef, String)> {
+    let what = || "write the layer".to_owned();
+    let mut builder = LayerBuilder::new(&cx.store, cx.request.compression, threads())
+        .context(ErrorKind::Environment, what)?;
+    let options = WriteOptions { clamp_mtime: cx.plan.epoch, ..WriteOptions::default() };
+    changes::write_layer(rootfs, changes, &options, &mut builder)
+        .context(ErrorKind::Failed, what)?;
+    let layer = builder.finish().context(ErrorKind::Failed, what)?;
+    let created = cx.now();
+    if let Some(key) = key {
+        let record = Record {
+            descriptor: layer.descriptor.clone(),
+            diff_id: layer.diff_id,
+            created: created.clone(),
+        };
+        cx.cache.put(key, &record)?;
+    }
+    let layer = LayerRef { descriptor: layer.descriptor, diff_id: layer.diff_id, origin: None };
+    Ok((layer, created))
 }
 
 /// How many threads compress a layer.

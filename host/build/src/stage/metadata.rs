@@ -73,7 +73,7 @@ impl StageRun<'_> {
             let env = &self.variables.env;
             let value = args::resolve(
                 pair,
-                &self.cx.request.build_args,
+                &self.cx.plan.build_args,
                 &self.cx.plan.globals,
                 self.cx.plan.escape,
                 &|name| env.get(name).map(str::to_owned),

@@ -30,7 +30,7 @@ use crate::remote::redact;
 use crate::schedule::cancelled;
 
 pub(crate) use self::env::Variables;
-pub(crate) use self::filesystem::{Filesystem, FinishedStage};
+pub(crate) use self::filesystem::{Filesystem, FinishedStage, write_layer};
 
 /// What the shell forms run with when no SHELL says otherwise.
 const DEFAULT_SHELL: [&str; 2] = ["/bin/sh", "-c"];

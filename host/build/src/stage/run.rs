@@ -132,7 +132,7 @@ impl StageRun<'_> {
         let mut env: Vec<(Vec<u8>, Vec<u8>)> =
             self.variables.env.iter().map(|(name, value)| (name.into(), value.into())).collect();
         for name in PROXY_ARGS {
-            if let Some(value) = cx.request.build_args.get(name)
+            if let Some(value) = cx.plan.build_args.get(name)
                 && self.variables.env.get(name).is_none()
             {
                 env.push((name.into(), value.clone().into()));

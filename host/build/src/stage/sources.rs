@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{FinishedStage, StageRun};
 use crate::context::ContextDir;
-use crate::error::{BuildError, Result};
+use crate::error::Result;
 use crate::plan::Base;
 use crate::request::NamedContext;
 
@@ -20,17 +20,13 @@ impl StageRun<'_> {
     /// Opens what `from` names; `None` is the build context.
     pub(super) fn open_source(&self, from: Option<&str>) -> Result<SourceTree> {
         let Some(name) = from else {
-            return match &self.cx.context {
-                Some(context) => Ok(SourceTree::Context(Arc::clone(context))),
-                None => Err(BuildError::input("this build has no context to copy from")
-                    .with_hint("give a directory: `kiln build DIR`")),
-            };
+            return Ok(SourceTree::Context(Arc::clone(&self.cx.context)));
         };
         match self.source(name)? {
             Base::Stage(index) => Ok(SourceTree::Image(self.stages.finished(index)?)),
             Base::Named(name) => match self.cx.request.build_contexts.get(&name) {
-                Some(NamedContext::Directory(dir)) => {
-                    Ok(SourceTree::Context(Arc::new(ContextDir::open(dir, None)?)))
+                Some(NamedContext::Files(source)) => {
+                    Ok(SourceTree::Context(Arc::new(ContextDir::named(self.cx, source)?)))
                 }
                 _ => self.open_image(&Base::Named(name)),
             },

@@ -1,22 +1,19 @@
 //! `kiln build`.
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
-use kiln_build::{BuildError, BuildRequest, Built, DockerfileText, ErrorKind, Output, Result};
+use kiln_build::{BuildError, BuildRequest, Built, ErrorKind, EventSink, Output, Remotes, Result};
 use kiln_dockerfile::platform::Platform;
 use kiln_image::layer::compress::Compression;
 use kiln_runner::{Cancel, Kind, Network};
 
-use super::{secrets, services};
+use super::{context, secrets, services};
 use crate::args::{BuildArgs, CheckFormat, CompressionChoice, NetworkMode, RunnerChoice};
 use crate::environment::Environment;
 use crate::exit::ExitStatus;
 use crate::{interrupt, progress, report_error, spec};
-
-/// A Dockerfile or an ignore file longer than this is not one: it is held in memory.
-const MAX_TEXT: u64 = 16 << 20;
 
 /// Builds; the digest alone goes to stdout.
 pub(crate) fn run(args: BuildArgs, environment: &Environment) -> ExitStatus {
@@ -51,10 +48,10 @@ fn build(args: &BuildArgs, environment: &Environment) -> Result<Built> {
     enter_user_namespace(args.runner, environment)?;
     let cancel = Cancel::default();
     interrupt::install(cancel.clone());
-    let request = request(args, environment, cancel)?;
-    let services = services::open(args, environment, &request.cancel)?;
     let mode = if args.quiet { progress::Mode::Quiet } else { args.progress };
     let events = progress::sink(mode);
+    let request = request(args, environment, cancel, events.as_ref())?;
+    let services = services::open(args, environment, &request.cancel)?;
     if request.outputs.is_empty() && mode != progress::Mode::Quiet {
         events.event(&kiln_build::Event::Warning {
             message: "no output was asked for: the image stays in the work directory; use --push \
@@ -97,9 +94,8 @@ pub(super) fn request(
     args: &BuildArgs,
     environment: &Environment,
     cancel: Cancel,
+    events: &dyn EventSink,
 ) -> Result<BuildRequest> {
-    let context = context_dir(&args.context)?;
-    let (dockerfile, ignore_file) = read_dockerfile(args, &context)?;
     let mut build_args = std::collections::BTreeMap::new();
     if let Some(epoch) = environment.text("SOURCE_DATE_EPOCH") {
         build_args.insert("SOURCE_DATE_EPOCH".to_owned(), epoch.to_owned());
@@ -130,10 +126,13 @@ pub(super) fn request(
     if args.push && !outputs.contains(&Output::Registry) {
         outputs.push(Output::Registry);
     }
+    let work_dir = args.work_dir.clone().unwrap_or_else(|| environment.default_work_dir());
+    let remotes = Remotes::new(&work_dir, &environment.texts(), &cancel);
+    let inputs = context::open(&args.context, args.file.as_deref(), &build_args, &remotes, events)?;
     Ok(BuildRequest {
-        context: Some(context),
-        dockerfile,
-        ignore_file,
+        context: inputs.context,
+        dockerfile: inputs.dockerfile,
+        ignore_file: inputs.ignore_file,
         target: args.target.clone(),
         build_args,
         labels: pairs("label", &args.label)?,
@@ -164,7 +163,7 @@ pub(super) fn request(
             CompressionChoice::Zstd => Compression::ZSTD,
             CompressionChoice::Uncompressed => Compression::None,
         },
-        work_dir: args.work_dir.clone().unwrap_or_else(|| environment.default_work_dir()),
+        work_dir,
         secrets: args
             .secret
             .iter()
@@ -175,7 +174,7 @@ pub(super) fn request(
             .iter()
             .map(|text| secrets::agent(text, environment))
             .collect::<Result<_>>()?,
-        env: environment.texts(),
+        remotes: Arc::new(remotes),
         cancel,
     })
 }
@@ -185,86 +184,6 @@ fn platforms(text: Option<&str>) -> Result<Vec<Platform>> {
         text.parse().map_err(|error| BuildError::input(format!("--platform {text}: {error}")))
     };
     text.map_or(Ok(Vec::new()), |text| text.split(',').map(parse).collect())
-}
-
-fn context_dir(text: &str) -> Result<PathBuf> {
-    if text == "-" || text.contains("://") || text.starts_with("git@") {
-        return Err(BuildError::input(format!("the context `{text}` is not supported yet"))
-            .with_hint("give a directory"));
-    }
-    let dir = PathBuf::from(text);
-    if !dir.is_dir() {
-        return Err(BuildError::input(format!("the context `{text}` is not a directory"))
-            .with_hint("`kiln build DIR` takes the directory that COPY and ADD read"));
-    }
-    Ok(dir)
-}
-
-/// The Dockerfile and the ignore file that goes with it.
-fn read_dockerfile(args: &BuildArgs, context: &Path) -> Result<(DockerfileText, Option<String>)> {
-    let beside_context = || read_optional(&context.join(".dockerignore"));
-    let path = match args.file.as_deref() {
-        Some("-") => {
-            let mut bytes = Vec::new();
-            std::io::stdin().take(MAX_TEXT + 1).read_to_end(&mut bytes).map_err(|error| {
-                BuildError::input("read the Dockerfile from stdin").with_source(error)
-            })?;
-            let text = decode("stdin", bytes)?;
-            let dockerfile = DockerfileText { name: "Dockerfile".to_owned(), text };
-            return Ok((dockerfile, beside_context()?));
-        }
-        Some(file) => PathBuf::from(file),
-        None => default_dockerfile(context),
-    };
-    let name = path.display().to_string();
-    let Some(text) = read_optional(&path)? else {
-        let error =
-            BuildError::input(format!("failed to read the Dockerfile {name}: no such file"));
-        return Err(match args.file {
-            Some(_) => error,
-            None => error.with_hint("pass another with --file"),
-        });
-    };
-    let mut own_ignore = path.into_os_string();
-    own_ignore.push(".dockerignore");
-    let ignore = match read_optional(Path::new(&own_ignore))? {
-        Some(text) => Some(text),
-        None => beside_context()?,
-    };
-    Ok((DockerfileText { name, text }, ignore))
-}
-
-/// The context's Dockerfile, also when its name is in lower case.
-fn default_dockerfile(context: &Path) -> PathBuf {
-    let (usual, lower) = (context.join("Dockerfile"), context.join("dockerfile"));
-    if !usual.exists() && lower.exists() { lower } else { usual }
-}
-
-/// A text file; `None` when there is none.
-fn read_optional(path: &Path) -> Result<Option<String>> {
-    let what = || BuildError::input(format!("read {}", path.display()));
-    let file = match std::fs::File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(what().with_source(error)),
-    };
-    let mut bytes = Vec::new();
-    file.take(MAX_TEXT + 1).read_to_end(&mut bytes).map_err(|error| what().with_source(error))?;
-    decode(&path.display().to_string(), bytes).map(Some)
-}
-
-fn decode(name: &str, bytes: Vec<u8>) -> Result<String> {
-    if bytes.len() as u64 > MAX_TEXT {
-        return Err(BuildError::input(format!("{name} is longer than {MAX_TEXT} bytes")));
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count()
-            + 1;
-        BuildError::input(format!("{name}:{line}: the text is not UTF-8"))
-    })
 }
 
 /// The result's digests and names, with buildx's keys.

@@ -9,11 +9,11 @@ use super::build;
 use crate::args::{BuildArgs, CheckFormat};
 use crate::environment::Environment;
 use crate::exit::ExitStatus;
-use crate::report_error;
+use crate::{progress, report_error};
 
 /// Checks a Dockerfile and prints what was found.
 pub(crate) fn run(args: &BuildArgs, format: CheckFormat, environment: &Environment) -> ExitStatus {
-    match build::request(args, environment, Cancel::default()).and_then(|r| findings(&r, format)) {
+    match request(args, environment).and_then(|r| findings(&r, format)) {
         Ok(clean) => {
             if clean {
                 ExitStatus::Success
@@ -26,6 +26,11 @@ pub(crate) fn run(args: &BuildArgs, format: CheckFormat, environment: &Environme
             error.kind().into()
         }
     }
+}
+
+fn request(args: &BuildArgs, environment: &Environment) -> Result<BuildRequest> {
+    let events = progress::sink(progress::Mode::Quiet);
+    build::request(args, environment, Cancel::default(), events.as_ref())
 }
 
 /// Prints the findings; true when there are none.

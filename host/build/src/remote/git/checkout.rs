@@ -27,6 +27,8 @@ const NOT_BY_HASH: [&str; 3] = ["not our ref", "unadvertised object", "unadverti
 pub(crate) struct Checkout {
     /// The directory with the files.
     pub(crate) dir: PathBuf,
+    /// When it was committed, seconds since 1970.
+    pub(crate) time: i64,
 }
 
 /// Fetches a commit and checks it out below `dir`, which is empty.
@@ -80,7 +82,7 @@ pub(in crate::remote) fn checkout(
         tidy(source, &git, &git_dir)?;
     }
     normalise(&files, keep, source.commit_times.then_some(time))?;
-    Ok(Checkout { dir: descend(&files, &source.subdir)? })
+    Ok(Checkout { dir: descend(&files, &source.subdir)?, time })
 }
 
 /// Fetches the objects; from servers that cannot send one commit alone, more.
