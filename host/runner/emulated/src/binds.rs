@@ -7,12 +7,12 @@
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kiln_emulated_core::abi::device;
 use kiln_emulated_core::config::{BindKind, FIRST_BIND_FD, MAX_BINDS};
-use kiln_rootfs::Rootfs;
+use kiln_rootfs::{Rootfs, remove_dir_all};
 use kiln_runner::{MountSource, RunError, Step};
 use rustix::fs::{
     AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, ResolveFlags, StatxFlags, Timespec,
@@ -304,10 +304,10 @@ impl<'r> Stage<'r> {
 
     /// Undoes everything on disk; what cannot be undone stays, and the first error is told.
     pub(crate) fn finish(mut self) -> Result<(), RunError> {
-        self.restore().map_err(failed("undo the step's mounts"))
+        self.restore()
     }
 
-    fn restore(&mut self) -> Result<(), Errno> {
+    fn restore(&mut self) -> Result<(), RunError> {
         let mut first = Ok(());
         while let Some(undo) = self.undo.pop() {
             let result = match undo {
@@ -330,9 +330,8 @@ impl<'r> Stage<'r> {
             first = first.and(result);
         }
         self.binds.clear();
-        let gone = remove_tree(&self.directory_fd)
-            .and_then(|()| unlinkat(CWD, &self.directory, AtFlags::REMOVEDIR));
-        first.and(gone)
+        let gone = remove_dir_all(&self.directory);
+        first.map_err(failed("undo the step's mounts")).and(gone.map_err(limit))
     }
 }
 
@@ -357,24 +356,37 @@ fn make_directory(rootfs: &Rootfs) -> Result<(PathBuf, OwnedFd), RunError> {
     for number in 0..MOST {
         let path = base.join(format!("step-{number}"));
         let what = || failed(format!("make {}", path.display()));
-        let existed = match mkdirat(CWD, &path, Mode::RWXU) {
+        let make = || mkdirat(CWD, &path, Mode::RWXU);
+        let existed = match make() {
             Ok(()) => false,
             Err(Errno::EXIST) => true,
             Err(errno) => return Err(what()(errno)),
         };
-        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = openat(CWD, &path, flags, Mode::empty()).map_err(what())?;
-        match flock(&fd, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => continue,
-            Err(errno) => return Err(what()(errno)),
-        }
+        let Some(mut fd) = open_locked(&path).map_err(what())? else { continue };
         if existed {
-            remove_tree(&fd).map_err(what())?;
+            remove_dir_all(&path).map_err(limit)?;
+            make().map_err(what())?;
+            let Some(fresh) = open_locked(&path).map_err(what())? else { continue };
+            fd = fresh;
         }
         return Ok((path, fd));
     }
     Err(RunError::Limit(format!("{MOST} steps at once in {}", base.display())))
+}
+
+/// Opens a step's directory; `None` when another step holds it.
+fn open_locked(path: &Path) -> Result<Option<OwnedFd>, Errno> {
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = openat(CWD, path, flags, Mode::empty())?;
+    match flock(&fd, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(fd)),
+        Err(Errno::WOULDBLOCK) => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn limit(error: kiln_rootfs::RootfsError) -> RunError {
+    RunError::Limit(error.to_string())
 }
 
 const fn path_flags() -> OFlags {
@@ -398,7 +410,7 @@ pub(crate) fn host_path(fd: BorrowedFd<'_>) -> Result<Vec<u8>, Errno> {
 }
 
 /// A small file of the pod's; missing is empty.
-fn read_host(path: &str) -> Vec<u8> {
+pub(crate) fn read_host(path: &str) -> Vec<u8> {
     /// A resolv.conf is a few lines; nobody's mistake may fill memory.
     const LIMIT: usize = 1 << 20;
     let mut text = Vec::new();
@@ -417,27 +429,6 @@ pub(crate) fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {
         let written = rustix::io::write(file, bytes)?;
         bytes = bytes.get(written..).unwrap_or(&[]);
-    }
-    Ok(())
-}
-
-/// Empties a directory of the step's, without following links.
-fn remove_tree(directory: &OwnedFd) -> Result<(), Errno> {
-    let names: Vec<_> = rustix::fs::Dir::read_from(directory)?
-        .filter_map(Result::ok)
-        .map(|entry| entry.file_name().to_owned())
-        .filter(|name| name.as_bytes() != b"." && name.as_bytes() != b"..")
-        .collect();
-    for name in names {
-        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        match unlinkat(directory, &name, AtFlags::empty()) {
-            Err(Errno::ISDIR | Errno::PERM) => {
-                let inner = openat(directory, &name, flags, Mode::empty())?;
-                remove_tree(&inner)?;
-                unlinkat(directory, &name, AtFlags::REMOVEDIR)?;
-            }
-            other => other?,
-        }
     }
     Ok(())
 }

@@ -26,12 +26,15 @@ pub(crate) fn write(
     step: &Step,
     stage: &Stage<'_>,
     scoped: bool,
+    token: &[u8],
 ) -> Result<OwnedFd, RunError> {
     if step.user.groups.len() > MAX_GROUPS {
         return Err(RunError::Limit(format!("more than {MAX_GROUPS} supplementary groups")));
     }
     let root = host_path(rootfs.root_fd()).map_err(io("name the rootfs"))?;
-    let filter = filter::program(step.network == Network::None, stage.end_fd());
+    // Files of our own uid that the step opens for reading could be changed in all but content.
+    let guarded = step.mounts.iter().any(|mount| mount.read_only);
+    let filter = filter::program(step.network == Network::None, guarded, stage.end_fd());
     let credentials = Credentials::new();
     // The primary group is among the supplementary ones, as initgroups(3) has it.
     credentials.start(step.user.uid, step.user.gid, &step.user.groups);
@@ -45,6 +48,8 @@ pub(crate) fn write(
     config.no_network = step.network == Network::None;
     config.filter = &filter;
     config.scoped = scoped;
+    config.token = token;
+    config.guarded = guarded;
     config.start = Start {
         credentials: encoded.get(..length).unwrap_or(&[]),
         cwd: &step.cwd,

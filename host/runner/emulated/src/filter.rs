@@ -9,7 +9,7 @@ use kiln_emulated_core::arch::{
     AUDIT_ARCH, BY_DESCRIPTOR_ONLY, EMULATED, FOREIGN_ABI_BIT, LOADER_BASE, LOADER_SPAN, NEWEST,
     REFUSED, nr,
 };
-use kiln_emulated_core::config::FIRST_FD;
+use kiln_emulated_core::config::{BROKER_FD, FIRST_FD};
 use kiln_emulated_core::identity::PRCTL_OPTIONS;
 
 /// `SECCOMP_RET_ALLOW`
@@ -24,6 +24,7 @@ const EBADF: u32 = 9;
 const ENOSYS: u32 = 38;
 const EPROTONOSUPPORT: u32 = 93;
 const EOPNOTSUPP: u32 = 95;
+const ESOCKTNOSUPPORT: u32 = 94;
 const EAFNOSUPPORT: u32 = 97;
 const ENETUNREACH: u32 = 101;
 
@@ -37,6 +38,8 @@ const EQUAL: u16 = 0x15;
 const AT_LEAST: u16 = 0x35;
 /// `BPF_JMP | BPF_JSET | BPF_K`
 const ANY_BIT: u16 = 0x45;
+/// `BPF_ALU | BPF_AND | BPF_K`
+const AND: u16 = 0x54;
 /// `BPF_RET | BPF_K`
 const RETURN: u16 = 0x06;
 
@@ -48,12 +51,20 @@ const POINTER_HIGH: u32 = 12;
 
 /// Every namespace flag of clone(2).
 const NEW_NAMESPACES: u32 = 0x7e02_0000;
-/// `AF_UNIX`, `AF_INET`, `AF_INET6`
-const FAMILIES: [u32; 3] = [1, 2, 10];
 const AF_UNIX: u32 = 1;
+const AF_INET: u32 = 2;
+const AF_INET6: u32 = 10;
 const AF_NETLINK: u32 = 16;
 /// The default, ICMP, TCP, UDP, ICMPv6. Not those that connect by other calls than connect(2).
 const PROTOCOLS: [u32; 5] = [0, 1, 6, 17, 58];
+/// `SOCK_STREAM`, `SOCK_DGRAM`: the protocol 0 of other types is one that connects by other calls.
+const TYPES: [u32; 2] = [1, 2];
+const SOCK_RAW: u32 = 3;
+/// `SOCK_TYPE_MASK`: the rest of the argument is flags.
+const TYPE_MASK: u32 = 0xf;
+/// `PRIO_USER`, `IOPRIO_WHO_USER`: every process of the uid, so the pod's.
+const PRIO_USER: u32 = 2;
+const IOPRIO_WHO_USER: u32 = 3;
 /// Connects and sends in one.
 const MSG_FASTOPEN: u32 = 0x2000_0000;
 /// `TIOCSTI` and `TIOCLINUX`: putting input into a terminal.
@@ -91,18 +102,21 @@ enum Action {
     Prctl,
     Getsockopt,
     Socket,
-    /// Messages: none that opens a connection by the way; then to the handler, if there is an
-    /// address.
-    Send {
-        flags: u32,
-        address: Option<u32>,
-    },
+    /// Without an address: allowed, but not one that opens a connection. With one: to the handler,
+    /// and the builder sends.
+    SendTo,
+    /// To the handler; from the handler, to the builder alone.
+    SendMessage,
     Clone,
+    /// A priority of what the second argument names, of the kind that the first one says; only of
+    /// the caller itself, never of this kind.
+    Priority(u32),
 }
 
 /// The program's bytes.
-/// `end_fd` is one past the last descriptor that guests must not touch.
-pub(crate) fn program(no_network: bool, end_fd: i32) -> Vec<u8> {
+/// `end_fd` is one past the last descriptor that guests must not touch; `guarded` makes attributes
+/// the builder's to change, see [`Config::guarded`](kiln_emulated_core::config::Config).
+pub(crate) fn program(no_network: bool, guarded: bool, end_fd: i32) -> Vec<u8> {
     let mut actions: Vec<(u32, Action)> = Vec::new();
     actions.extend(
         REFUSED
@@ -110,9 +124,15 @@ pub(crate) fn program(no_network: bool, end_fd: i32) -> Vec<u8> {
             .map(|&(number, errno)| (number, Action::Return(ERRNO | errno.cast_unsigned()))),
     );
     actions.extend(BY_DESCRIPTOR_ONLY.iter().map(|&number| (number, Action::EmulateOnly)));
-    actions.extend(EMULATED.iter().map(|&number| (number, Action::Emulate)));
+    let attributes = [nr::FCHMOD, nr::FSETXATTR, nr::FREMOVEXATTR];
+    actions.extend(EMULATED.iter().map(|number| {
+        let only = guarded && attributes.contains(number);
+        (*number, if only { Action::EmulateOnly } else { Action::Emulate })
+    }));
+    // Without a path it changes a file that is open.
+    let times = if guarded { Action::EmulateOnly } else { Action::EmulateOnlyIf(1) };
     actions.extend([
-        (nr::UTIMENSAT, Action::EmulateOnlyIf(1)),
+        (nr::UTIMENSAT, times),
         (nr::PRLIMIT64, Action::EmulateOnlyIf(0)),
         (nr::RT_SIGACTION, Action::EmulateIf(1)),
         (nr::RT_SIGPROCMASK, Action::EmulateIf(1)),
@@ -121,9 +141,8 @@ pub(crate) fn program(no_network: bool, end_fd: i32) -> Vec<u8> {
         (nr::PSELECT6, Action::EmulateIf(5)),
         (nr::EPOLL_PWAIT, Action::EmulateIf(4)),
         (nr::EPOLL_PWAIT2, Action::EmulateIf(4)),
-        (nr::SENDTO, Action::Send { flags: 3, address: Some(4) }),
-        (nr::SENDMSG, Action::Send { flags: 2, address: None }),
-        (nr::SENDMMSG, Action::Send { flags: 3, address: None }),
+        (nr::SENDTO, Action::SendTo),
+        (nr::SENDMSG, Action::SendMessage),
         (nr::CLOSE, Action::Guard(0)),
         (nr::FCNTL, Action::Guard(0)),
         (nr::DUP2, Action::Guard(1)),
@@ -133,7 +152,14 @@ pub(crate) fn program(no_network: bool, end_fd: i32) -> Vec<u8> {
         (nr::GETSOCKOPT, Action::Getsockopt),
         (nr::SOCKET, Action::Socket),
         (nr::CLONE, Action::Clone),
+        (nr::SETPRIORITY, Action::Priority(PRIO_USER)),
+        (nr::IOPRIO_SET, Action::Priority(IOPRIO_WHO_USER)),
     ]);
+    // Landlock does not guard them, and our uid is the pod's: of a thread itself alone.
+    actions.extend(
+        [nr::SCHED_SETPARAM, nr::SCHED_SETSCHEDULER, nr::SCHED_SETAFFINITY, nr::SCHED_SETATTR]
+            .map(|number| (number, Action::EmulateOnlyIf(0))),
+    );
     actions.sort_by_key(|&(number, _)| number);
 
     let mut program = Program { code: Vec::new(), no_network, end_fd };
@@ -238,45 +264,19 @@ impl Program {
                 self.emit(RETURN, ALLOW);
                 self.emulate(ALLOW);
             }
-            Action::Socket => {
-                self.emit(LOAD, argument(0).0);
-                let families = if self.no_network { &FAMILIES[..1] } else { &FAMILIES };
-                for &family in families {
-                    if family == AF_UNIX {
-                        self.emit_test(EQUAL, family, 0, 1);
-                        self.emit(RETURN, ALLOW);
-                    } else {
-                        let protocols = u8::try_from(PROTOCOLS.len()).unwrap_or(u8::MAX);
-                        self.emit_test(EQUAL, family, 0, 2 * protocols + 2);
-                        self.emit(LOAD, argument(2).0);
-                        for protocol in PROTOCOLS {
-                            self.emit_test(EQUAL, protocol, 0, 1);
-                            self.emit(RETURN, ALLOW);
-                        }
-                        self.emit(RETURN, ERRNO | EPROTONOSUPPORT);
-                    }
-                }
-                if self.no_network {
-                    self.emit(RETURN, ERRNO | ENETUNREACH);
-                    return;
-                }
-                // Of netlink only `NETLINK_ROUTE`, to look at interfaces: the kernel's audit and
-                // others are not a build's, and libaudit takes this errno for "no audit here".
-                self.emit_test(EQUAL, AF_NETLINK, 1, 0);
-                self.emit(RETURN, ERRNO | EAFNOSUPPORT);
-                self.emit(LOAD, argument(2).0);
-                self.emit_test(EQUAL, 0, 0, 1);
-                self.emit(RETURN, ALLOW);
-                self.emit(RETURN, ERRNO | EPROTONOSUPPORT);
-            }
-            Action::Send { flags, address } => {
-                self.emit(LOAD, argument(flags).0);
+            Action::Socket => self.socket(),
+            Action::SendTo => {
+                self.emit(LOAD, argument(3).0);
                 self.emit_test(ANY_BIT, MSG_FASTOPEN, 0, 1);
                 self.emit(RETURN, ERRNO | EOPNOTSUPP);
-                if let Some(address) = address {
-                    self.unless_null(address);
-                }
+                self.unless_null(4);
+                self.emulate(ERRNO | EPERM);
+            }
+            Action::SendMessage => {
+                self.emit(LOAD, argument(0).0);
+                self.emit_test(EQUAL, BROKER_FD.cast_unsigned(), 0, 6);
                 self.emulate(ALLOW);
+                self.emulate(ERRNO | EPERM);
             }
             Action::Clone => {
                 self.emit(LOAD, argument(0).0);
@@ -284,7 +284,47 @@ impl Program {
                 self.emit(RETURN, ERRNO | EPERM);
                 self.emit(RETURN, ALLOW);
             }
+            Action::Priority(everybody) => {
+                self.emit(LOAD, argument(0).0);
+                self.emit_test(EQUAL, everybody, 0, 1);
+                self.emit(RETURN, ERRNO | EPERM);
+                self.unless_null(1);
+                self.emulate(ERRNO | EPERM);
+            }
         }
+    }
+
+    fn socket(&mut self) {
+        self.emit(LOAD, argument(0).0);
+        self.emit_test(EQUAL, AF_UNIX, 0, 1);
+        self.emit(RETURN, ALLOW);
+        if self.no_network {
+            self.emit(RETURN, ERRNO | ENETUNREACH);
+            return;
+        }
+        // Of netlink only `NETLINK_ROUTE`, to look at interfaces: the kernel's audit and others are
+        // not a build's, and libaudit takes the last errno here for "no audit here".
+        self.emit_test(EQUAL, AF_NETLINK, 0, 4);
+        self.emit(LOAD, argument(2).0);
+        self.emit_test(EQUAL, 0, 0, 1);
+        self.emit(RETURN, ALLOW);
+        self.emit(RETURN, ERRNO | EPROTONOSUPPORT);
+        self.emit_test(EQUAL, AF_INET, 2, 0);
+        self.emit_test(EQUAL, AF_INET6, 1, 0);
+        self.emit(RETURN, ERRNO | EAFNOSUPPORT);
+        self.emit(LOAD, argument(1).0);
+        self.emit(AND, TYPE_MASK);
+        self.emit_test(EQUAL, TYPES[0], 4, 0);
+        self.emit_test(EQUAL, TYPES[1], 3, 0);
+        self.emit_test(EQUAL, SOCK_RAW, 0, 1);
+        self.emit(RETURN, ERRNO | EPERM);
+        self.emit(RETURN, ERRNO | ESOCKTNOSUPPORT);
+        self.emit(LOAD, argument(2).0);
+        for protocol in PROTOCOLS {
+            self.emit_test(EQUAL, protocol, 0, 1);
+            self.emit(RETURN, ALLOW);
+        }
+        self.emit(RETURN, ERRNO | EPROTONOSUPPORT);
     }
 
     /// Traps, save for calls from the loader's text. Six instructions.
@@ -317,126 +357,4 @@ impl Program {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Runs the program as the kernel would.
-    fn judge(program: &[u8], number: u32, pointer: u64, arguments: [u64; 6]) -> u32 {
-        let mut data = [0u8; 64];
-        data[0..4].copy_from_slice(&number.to_ne_bytes());
-        data[4..8].copy_from_slice(&AUDIT_ARCH.to_ne_bytes());
-        data[8..16].copy_from_slice(&pointer.to_ne_bytes());
-        for (index, value) in arguments.iter().enumerate() {
-            data[16 + index * 8..24 + index * 8].copy_from_slice(&value.to_ne_bytes());
-        }
-        let (mut at, mut accumulator) = (0usize, 0u32);
-        loop {
-            let bytes = &program[at * 8..at * 8 + 8];
-            let code = u16::from_ne_bytes([bytes[0], bytes[1]]);
-            let value = u32::from_ne_bytes(bytes[4..].try_into().unwrap());
-            at += 1;
-            let test = match code {
-                LOAD => {
-                    let start = value as usize;
-                    accumulator = u32::from_ne_bytes(data[start..start + 4].try_into().unwrap());
-                    continue;
-                }
-                JUMP => {
-                    at += value as usize;
-                    continue;
-                }
-                RETURN => return value,
-                EQUAL => accumulator == value,
-                AT_LEAST => accumulator >= value,
-                ANY_BIT => accumulator & value != 0,
-                _ => panic!("{code:#x}"),
-            };
-            at += usize::from(if test { bytes[2] } else { bytes[3] });
-        }
-    }
-
-    const OUTSIDE: u64 = 0x40_1000;
-    const INSIDE: u64 = LOADER_BASE + 0x3000;
-
-    #[test]
-    fn every_call_of_the_tables_is_judged_as_they_say() {
-        let program = program(false, 950);
-        assert!(program.len() / 8 <= 4096, "BPF_MAXINSNS");
-        for &(number, errno) in REFUSED {
-            for pointer in [OUTSIDE, INSIDE] {
-                let verdict = judge(&program, number, pointer, [1; 6]);
-                assert_eq!(verdict, ERRNO | errno.cast_unsigned(), "{number}");
-            }
-        }
-        for &number in EMULATED {
-            assert_eq!(judge(&program, number, OUTSIDE, [1; 6]), TRAP, "{number}");
-            assert_eq!(judge(&program, number, INSIDE, [1; 6]), ALLOW, "{number}");
-        }
-        for &number in BY_DESCRIPTOR_ONLY {
-            assert_eq!(judge(&program, number, OUTSIDE, [1; 6]), TRAP, "{number}");
-            assert_eq!(judge(&program, number, INSIDE, [1; 6]), ERRNO | EPERM, "{number}");
-        }
-        for number in [nr::READ, nr::WRITE, nr::MMAP, nr::BRK, nr::FCHDIR, nr::EXIT_GROUP] {
-            assert_eq!(judge(&program, number, OUTSIDE, [1; 6]), ALLOW, "{number}");
-        }
-        for number in [NEWEST + 1, 600, 0x4000_0001, u32::MAX] {
-            assert_eq!(judge(&program, number, INSIDE, [1; 6]), ERRNO | ENOSYS, "{number}");
-        }
-    }
-
-    #[test]
-    fn no_call_is_in_two_tables() {
-        let mut all: Vec<u32> = REFUSED.iter().map(|&(number, _)| number).collect();
-        all.extend(BY_DESCRIPTOR_ONLY);
-        all.extend(EMULATED);
-        let count = all.len();
-        all.sort_unstable();
-        all.dedup();
-        assert_eq!(all.len(), count);
-    }
-
-    #[test]
-    fn arguments_decide_where_they_should() {
-        let program = program(false, 950);
-        let judge = |number, arguments| judge(&program, number, OUTSIDE, arguments);
-        let high = 1 << 40;
-        assert_eq!(judge(nr::RT_SIGPROCMASK, [0, 0, 1, 8, 0, 0]), ALLOW);
-        assert_eq!(judge(nr::RT_SIGPROCMASK, [0, high, 1, 8, 0, 0]), TRAP);
-        assert_eq!(judge(nr::PPOLL, [1, 1, 1, 0, 8, 0]), ALLOW);
-        assert_eq!(judge(nr::UTIMENSAT, [3, 0, 1, 0, 0, 0]), ALLOW);
-        assert_eq!(judge(nr::UTIMENSAT, [3, 9, 1, 0, 0, 0]), TRAP);
-        assert_eq!(judge(nr::CLOSE, [899, 0, 0, 0, 0, 0]), ALLOW);
-        assert_eq!(judge(nr::CLOSE, [900, 0, 0, 0, 0, 0]), ERRNO | EBADF);
-        assert_eq!(judge(nr::CLOSE, [949, 0, 0, 0, 0, 0]), ERRNO | EBADF);
-        assert_eq!(judge(nr::CLOSE, [950, 0, 0, 0, 0, 0]), ALLOW);
-        assert_eq!(judge(nr::DUP2, [1, 940, 0, 0, 0, 0]), ERRNO | EBADF);
-        assert_eq!(judge(nr::IOCTL, [0, 0x5412, 0, 0, 0, 0]), ERRNO | EPERM);
-        assert_eq!(judge(nr::CLONE, [0x1000_0011, 0, 0, 0, 0, 0]), ERRNO | EPERM);
-        assert_eq!(judge(nr::CLONE, [0x0121_0011, 0, 0, 0, 0, 0]), ALLOW);
-        assert_eq!(judge(nr::SOCKET, [17, 3, 0, 0, 0, 0]), ERRNO | EAFNOSUPPORT);
-        assert_eq!(judge(nr::SOCKET, [10, 1, 0, 0, 0, 0]), ALLOW);
-        assert_eq!(judge(nr::SOCKET, [2, 1, 262, 0, 0, 0]), ERRNO | EPROTONOSUPPORT);
-        assert_eq!(judge(nr::SOCKET, [2, 1, 6, 0, 0, 0]), ALLOW);
-        assert_eq!(judge(nr::SENDTO, [3, 1, 1, 0x2000_0000, 0, 0]), ERRNO | EOPNOTSUPP);
-        assert_eq!(judge(nr::SENDTO, [3, 1, 1, 0, 0, 0]), ALLOW);
-        assert_eq!(judge(nr::SENDTO, [3, 1, 1, 0, 8, 16]), TRAP);
-        assert_eq!(judge(nr::SENDMSG, [3, 1, 0x2000_0000, 0, 0, 0]), ERRNO | EOPNOTSUPP);
-        assert_eq!(judge(nr::SOCKET, [16, 3, 0, 0, 0, 0]), ALLOW);
-        assert_eq!(judge(nr::SOCKET, [16, 3, 9, 0, 0, 0]), ERRNO | EPROTONOSUPPORT);
-        assert_eq!(judge(nr::PRCTL, [22, 2, 0, 0, 0, 0]), TRAP);
-        assert_eq!(judge(nr::PRCTL, [47, 2, 0, 0, 0, 0]), TRAP);
-        assert_eq!(judge(nr::PRCTL, [15, 2, 0, 0, 0, 0]), ALLOW);
-        assert_eq!(judge(nr::GETSOCKOPT, [3, 1, 17, 0, 0, 0]), TRAP);
-        assert_eq!(judge(nr::GETSOCKOPT, [3, 1, 4, 0, 0, 0]), ALLOW);
-    }
-
-    #[test]
-    fn without_network_there_are_unix_sockets_alone() {
-        let program = program(true, 950);
-        for family in [2, 10, 16] {
-            let verdict = judge(&program, nr::SOCKET, INSIDE, [family, 1, 0, 0, 0, 0]);
-            assert_eq!(verdict, ERRNO | ENETUNREACH);
-        }
-        assert_eq!(judge(&program, nr::SOCKET, OUTSIDE, [1, 1, 0, 0, 0, 0]), ALLOW);
-    }
-}
+mod tests;

@@ -109,7 +109,9 @@ fn run_step(
         rule(bind.source.as_fd(), is_dir, bind.access)?;
     }
     let loader = probe::loader()?;
-    let configuration = config::write(rootfs, step, stage, abi >= landlock::SCOPING_ABI)?;
+    let token = random_token()?;
+    let scoped = abi >= landlock::SCOPING_ABI;
+    let configuration = config::write(rootfs, step, stage, scoped, &token)?;
     let state = config::state()?;
     let (status, status_writer) =
         pipe_with(PipeFlags::CLOEXEC).map_err(|errno| io("make a pipe", errno))?;
@@ -117,12 +119,7 @@ fn run_step(
     let (broker, broker_end) =
         socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
             .map_err(|errno| io("make a socket pair", errno))?;
-    let mut trees =
-        vec![binds::host_path(rootfs.root_fd()).map_err(|errno| io("name the rootfs", errno))?];
-    let writable = |bind: &&binds::HostBind| bind.access == Access::Full;
-    trees.extend(stage.binds.iter().filter(writable).map(|bind| bind.host.clone()));
-    let rules_of_broker =
-        Arc::new(broker::Rules { trees, network: step.network == Network::Default });
+    let rules_of_broker = Arc::new(rules_of_broker(rootfs, step, stage, token)?);
     let mut descriptors = vec![
         (rootfs.root_fd(), ROOT_FD),
         (loader.as_fd(), LOADER_FD),
@@ -143,6 +140,36 @@ fn run_step(
         scope.spawn(|| broker::serve(&broker, &rules_of_broker));
         spawn::supervise(child, status, step, output)
     })
+}
+
+fn rules_of_broker(
+    rootfs: &Rootfs,
+    step: &Step,
+    stage: &Stage<'_>,
+    token: Vec<u8>,
+) -> Result<broker::Rules, RunError> {
+    let root = binds::host_path(rootfs.root_fd()).map_err(|errno| io("name the rootfs", errno))?;
+    let mut rules = broker::Rules {
+        writable: vec![root],
+        network: step.network == Network::Default,
+        resolvers: broker::name_servers(&binds::read_host("/etc/resolv.conf")),
+        token,
+        ..broker::Rules::default()
+    };
+    for bind in &stage.binds {
+        let trees =
+            if bind.access == Access::Full { &mut rules.writable } else { &mut rules.readable };
+        trees.push(bind.host.clone());
+    }
+    Ok(rules)
+}
+
+/// 64 random bits, in hex.
+fn random_token() -> Result<Vec<u8>, RunError> {
+    let mut bytes = [0; 8];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+        .map_err(|errno| io("getrandom", errno))?;
+    Ok(format!("{:016x}", u64::from_ne_bytes(bytes)).into_bytes())
 }
 
 fn io(what: &str, errno: Errno) -> RunError {

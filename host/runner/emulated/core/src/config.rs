@@ -88,6 +88,11 @@ pub struct Config<'a> {
     pub no_network: bool,
     /// The seccomp program: `struct sock_filter`s.
     pub filter: &'a [u8],
+    /// What the step's abstract Unix sockets are called first.
+    pub token: &'a [u8],
+    /// Whether attributes are changed by the builder alone: something that the step may only read
+    /// is our own on disk.
+    pub guarded: bool,
     /// Whether signals are scoped by Landlock: to signal everybody is then to signal the step.
     pub scoped: bool,
     /// The first program's start.
@@ -98,7 +103,7 @@ pub struct Config<'a> {
     initials: u32,
 }
 
-const MAGIC: &[u8; 8] = b"kilncfg1";
+const MAGIC: &[u8; 8] = b"kilncfg2";
 
 impl<'a> Config<'a> {
     /// A configuration without binds, for tests and as the writer's start.
@@ -110,6 +115,8 @@ impl<'a> Config<'a> {
             own_uid,
             no_network: false,
             filter: &[],
+            token: &[],
+            guarded: false,
             scoped: false,
             start: Start { credentials: &[], cwd: &[], search: &[], argv: &[], env: &[] },
             binds: [None; MAX_BINDS],
@@ -215,6 +222,8 @@ impl<'a> Config<'a> {
         let mut config = Self::new(input.string()?, input.string()?, own_uid);
         config.no_network = no_network;
         config.filter = input.string()?;
+        config.token = input.string()?;
+        config.guarded = input.u32()? != 0;
         config.scoped = input.u32()? != 0;
         config.start = Start {
             credentials: input.string()?,
@@ -251,6 +260,8 @@ impl<'a> Config<'a> {
         string(&mut out, self.root);
         string(&mut out, self.hostname);
         string(&mut out, self.filter);
+        string(&mut out, self.token);
+        out(&u32::from(self.guarded).to_ne_bytes());
         out(&u32::from(self.scoped).to_ne_bytes());
         let Start { credentials, cwd, search, argv, env } = self.start;
         for text in [credentials, cwd, search, argv, env] {

@@ -11,6 +11,7 @@ use crate::arch::nr;
 use crate::config::{FIRST_FD, ROOT_FD};
 use crate::errno::{Errno, Result};
 use crate::guest::Guest;
+use crate::message::{Message, Peer};
 use crate::socket::ADDRESS_MAX;
 use crate::world::{Scratch, World};
 use crate::xattr::Xattr;
@@ -24,20 +25,11 @@ pub enum Answer {
     /// wait, and EINTR and SA_RESTART must be the kernel's own.
     Later(Later),
     /// By the builder, which alone may connect: it sees the address that is really used.
-    Connect(Connect),
-}
-
-/// A connection to be asked for.
-#[derive(Debug)]
-pub struct Connect {
-    /// The guest's socket.
-    pub socket: i32,
-    /// The address (`struct sockaddr`), for other families than `AF_UNIX`.
-    pub address: [u8; ADDRESS_MAX],
-    /// Its length.
-    pub len: usize,
-    /// The socket's inode, `O_PATH`, for `AF_UNIX`; to be closed.
-    pub target: Option<i32>,
+    Connect(i32, Peer),
+    /// By the builder too, for the same reason.
+    Send(Message),
+    /// sendmmsg(2): message by message.
+    SendMany,
 }
 
 /// A call to be made after the handler.
@@ -120,6 +112,13 @@ fn now(result: Result<usize>) -> Answer {
         Ok(value) => value.cast_signed(),
         Err(errno) => errno.negated(),
     })
+}
+
+fn sent(message: Message) -> Answer {
+    match message.without_address() {
+        Some(later) => Answer::Later(later),
+        None => Answer::Send(message),
+    }
 }
 
 struct Call<'c, 'w, G> {
@@ -246,14 +245,24 @@ impl<G: Guest> Call<'_, '_, G> {
             nr::FREMOVEXATTR => self.xattr_of(Xattr::Remove(a[1]))?,
             nr::BIND => {
                 if !self.world.unix_path(self.scratch, a[1], a[2])? {
-                    return Ok(Answer::Later(Later::unchanged(nr::BIND, a)));
+                    return self.world.bind_other(a).map(Answer::Later);
                 }
                 self.world.bind_path(self.scratch, int(a[0]))?;
                 0
             }
             nr::CONNECT => return self.connect(),
-            nr::SENDTO => return self.send_to(),
-            nr::SENDMSG | nr::SENDMMSG => return self.send_message(),
+            nr::SENDTO => {
+                return Ok(sent(self.world.datagram(self.scratch, a, uint(a[3]))?));
+            }
+            nr::SENDMSG => {
+                return Ok(sent(self.world.message(self.scratch, a[0], a[1], uint(a[2]))?));
+            }
+            nr::SENDMMSG => return Ok(Answer::SendMany),
+            nr::SCHED_SETPARAM
+            | nr::SCHED_SETSCHEDULER
+            | nr::SCHED_SETAFFINITY
+            | nr::SCHED_SETATTR => self.schedule(0)?,
+            nr::SETPRIORITY | nr::IOPRIO_SET => self.schedule(1)?,
             nr::GETSOCKNAME | nr::GETPEERNAME => {
                 let peer = self.number == nr::GETPEERNAME;
                 self.world.socket_name(self.scratch, int(a[0]), peer, a[1], a[2])?;
@@ -551,9 +560,7 @@ impl<G: Guest> Call<'_, '_, G> {
         const DONT_FOLLOW: u32 = 0x0200_0000;
         let mask = uint(self.a[2]);
         let fd = self.located(self.a[1], mask & DONT_FOLLOW == 0)?;
-        let mut name = [0; 32];
-        let name = crate::change::descriptor_path(fd, &mut name).ok_or(Errno::BADF)?;
-        let result = self.world.guest.inotify_add_watch(int(self.a[0]), name, mask & !DONT_FOLLOW);
+        let result = self.world.guest.inotify_add_watch(int(self.a[0]), fd, mask & !DONT_FOLLOW);
         self.world.guest.close(fd);
         Ok(now(result))
     }
@@ -568,70 +575,24 @@ impl<G: Guest> Call<'_, '_, G> {
     }
 
     fn connect(self) -> Result<Answer> {
-        /// `ECONNREFUSED`: an abstract Unix socket, which only other programs of the pod have.
-        const REFUSED: Errno = Errno(111);
         let [socket, address, length, ..] = self.a;
-        let mut connect =
-            Connect { socket: int(socket), address: [0; ADDRESS_MAX], len: 0, target: None };
-        if self.world.unix_path(self.scratch, address, length)? {
-            let crate::world::Scratch { path, walk, .. } = &mut *self.scratch;
-            let (fd, disk) = self.world.locate(walk, AT_FDCWD, path, true)?;
-            if !self.world.allows(&self.world.seen(&disk), crate::world::MAY_WRITE) {
-                self.world.guest.close(fd);
-                return Err(Errno::ACCES);
-            }
-            connect.target = Some(fd);
-            return Ok(Answer::Connect(connect));
+        let peer = self.world.peer(self.scratch, address, length)?;
+        if !peer.is_named() {
+            return Err(if address == 0 { Errno::FAULT } else { Errno::INVAL });
         }
-        if !(2..=ADDRESS_MAX).contains(&length) {
-            return Err(Errno::INVAL);
-        }
-        connect.len = length;
-        let bytes = connect.address.get_mut(..length).ok_or(Errno::INVAL)?;
-        self.world.guest.read(address, bytes)?;
-        if bytes.get(..2) == Some(&1u16.to_ne_bytes()[..]) {
-            return Err(REFUSED);
-        }
-        Ok(Answer::Connect(connect))
+        Ok(Answer::Connect(int(socket), peer))
     }
 
-    fn send_to(self) -> Result<Answer> {
+    /// A thread's own priority, policy or processors, when it says who it is: calls that are not
+    /// about the caller itself are refused to the handler too.
+    fn schedule(&self, argument: usize) -> Result<usize> {
         let mut a = self.a;
-        if !self.world.unix_path(self.scratch, a[4], a[5])? {
-            return Ok(Answer::Later(Later::unchanged(self.number, a)));
+        let who = a.get_mut(argument).ok_or(Errno::INVAL)?;
+        if uint(*who) != self.world.guest.tid() {
+            return Err(Errno::PERM);
         }
-        let peer = self.world.peer_address(self.scratch)?;
-        a[5] = peer.bytes().len();
-        let mut later = Later::unchanged(self.number, a).with_data(4, peer.bytes());
-        later.close = peer.fd;
-        Ok(Answer::Later(later))
-    }
-
-    /// sendmsg(2): only a message with a Unix path differs from the guest's own call.
-    fn send_message(self) -> Result<Answer> {
-        let a = self.a;
-        let mut header = [0; 16];
-        let later = Later::unchanged(self.number, a);
-        if self.number == nr::SENDMMSG || a[1] == 0 {
-            return Ok(Answer::Later(later));
-        }
-        self.world.guest.read(a[1], &mut header)?;
-        let (name, length) = header.split_at(8);
-        let name = usize::from_ne_bytes(name.try_into().unwrap_or_default());
-        let length: [u8; 4] = length[..4].try_into().unwrap_or_default();
-        let length = usize::try_from(u32::from_ne_bytes(length)).unwrap_or(0);
-        if name == 0 || !self.world.unix_path(self.scratch, name, length)? {
-            return Ok(Answer::Later(later));
-        }
-        // The message's own parts stay where they are; its header and name are ours.
-        let peer = self.world.peer_address(self.scratch)?;
-        let mut message = [0; 56];
-        self.world.guest.read(a[1], &mut message)?;
-        let result = self.world.guest.send_to(int(a[0]), &message, peer.bytes(), uint(a[2]));
-        if let Some(fd) = peer.fd {
-            self.world.guest.close(fd);
-        }
-        Ok(now(result))
+        *who = 0;
+        self.world.guest.pass(self.number, a)
     }
 
     /// `SO_PEERCRED`: the other end belongs to the same step, whose ids the kernel does not know.

@@ -83,14 +83,16 @@ pub trait Guest {
     fn set_link_times(&self, fd: i32, times: Option<[i64; 4]>) -> Result<()>;
     /// ftruncate(2)
     fn ftruncate(&self, fd: i32, length: i64) -> Result<()>;
-    /// inotify_add_watch(2)
-    fn inotify_add_watch(&self, fd: i32, path: CPath<'_>, mask: u32) -> Result<usize>;
+    /// inotify_add_watch(2) of a file that is open, which only the builder may
+    fn inotify_add_watch(&self, fd: i32, file: i32, mask: u32) -> Result<usize>;
+    /// fsetxattr(2): name, and the guest's value, size and flags
+    fn set_xattr(&self, fd: i32, name: CPath<'_>, value: [usize; 3]) -> Result<()>;
+    /// fremovexattr(2)
+    fn remove_xattr(&self, fd: i32, name: CPath<'_>) -> Result<()>;
     /// getsockopt(2) of an integer, or of the first bytes of a structure
     fn socket_option(&self, fd: i32, level: i32, name: i32, out: &mut [u8]) -> Result<usize>;
     /// getsockname(2), or getpeername(2)
     fn socket_name(&self, fd: i32, peer: bool, out: &mut [u8]) -> Result<usize>;
-    /// sendmsg(2) of the guest's message (`struct msghdr`) to another address
-    fn send_to(&self, fd: i32, message: &[u8; 56], address: &[u8], flags: u32) -> Result<usize>;
     /// bind(2) to an address of these bytes
     fn bind(&self, fd: i32, address: &[u8]) -> Result<()>;
     /// fcntl(fd, F_GETFL)
@@ -105,4 +107,6 @@ pub trait Guest {
     fn note_fifo(&self);
     /// getpid(2)
     fn pid(&self) -> u32;
+    /// gettid(2)
+    fn tid(&self) -> u32;
 }

@@ -1,8 +1,11 @@
 //! Addresses of Unix sockets: paths in the guest's view (unix(7)).
 
 use crate::abi::AT_FDCWD;
+use crate::arch::nr;
+use crate::dispatch::Later;
 use crate::errno::{Errno, Result};
 use crate::guest::Guest;
+use crate::message::abstract_name;
 use crate::open::Intent;
 use crate::world::{Scratch, World};
 
@@ -14,22 +17,18 @@ const PATH: usize = 108;
 
 /// A translated address.
 #[derive(Clone, Copy, Debug)]
-pub struct Address {
+struct Address {
     bytes: [u8; ADDRESS_MAX],
     len: usize,
-    /// A descriptor that the address names and that must be closed after the call.
-    pub fd: Option<i32>,
 }
 
 impl Address {
-    /// The bytes for the kernel.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
+    fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or(&[])
     }
 
-    fn of(pieces: &[&[u8]], fd: Option<i32>) -> Result<Self> {
-        let mut address = Self { bytes: [0; ADDRESS_MAX], len: 2, fd };
+    fn of(pieces: &[&[u8]]) -> Result<Self> {
+        let mut address = Self { bytes: [0; ADDRESS_MAX], len: 2 };
         address.bytes[..2].copy_from_slice(&AF_UNIX.to_ne_bytes());
         for piece in pieces {
             let end = address.len + piece.len();
@@ -64,20 +63,29 @@ impl<G: Guest> World<'_, G> {
         Ok(true)
     }
 
-    /// The address to connect to, for the path in `scratch.path`.
+    /// bind(2) to anything but a path. Abstract names are the pod's, one name space for all: a step's
+    /// own carry its token, which the builder adds when the step connects.
     ///
     /// # Errors
-    /// As path_resolution(7) has them.
-    pub fn peer_address(&self, scratch: &mut Scratch) -> Result<Address> {
-        let Scratch { path, walk, .. } = scratch;
-        let (fd, disk) = self.locate(walk, AT_FDCWD, path, true)?;
-        if !self.allows(&self.seen(&disk), crate::world::MAY_WRITE) {
-            self.guest.close(fd);
-            return Err(Errno::ACCES);
-        }
-        let mut name = [0; 32];
-        let name = crate::change::descriptor_path(fd, &mut name).ok_or(Errno::BADF)?;
-        Address::of(&[name.bytes()], Some(fd))
+    /// `EINVAL` for a name that has no room for the token.
+    pub fn bind_other(&self, a: [usize; 6]) -> Result<Later> {
+        let unchanged = Later::unchanged(nr::BIND, a);
+        let [_, address, length, ..] = a;
+        let mut bytes = [0; ADDRESS_MAX];
+        let Some(bytes) = bytes.get_mut(..length).filter(|bytes| bytes.len() >= 3) else {
+            return Ok(unchanged);
+        };
+        self.guest.read(address, bytes)?;
+        let Some(name) = abstract_name(bytes) else { return Ok(unchanged) };
+        let token = self.config.token;
+        let mut named = [0; ADDRESS_MAX];
+        named[..2].copy_from_slice(&AF_UNIX.to_ne_bytes());
+        let end = 3 + token.len() + name.len();
+        named.get_mut(3..3 + token.len()).ok_or(Errno::INVAL)?.copy_from_slice(token);
+        named.get_mut(3 + token.len()..end).ok_or(Errno::INVAL)?.copy_from_slice(name);
+        let mut later = unchanged.with_data(1, named.get(..end).unwrap_or(&[]));
+        later.arguments[2] = end;
+        Ok(later)
     }
 
     /// bind(2) of a Unix socket to the path in `scratch.path`.
@@ -90,7 +98,7 @@ impl<G: Guest> World<'_, G> {
         let bound = self.in_parent(walk, AT_FDCWD, path, Intent::Create, |parent| {
             let mut name = [0; 32];
             let address = if parent.fd == AT_FDCWD {
-                Address::of(&[parent.name().bytes()], None)?
+                Address::of(&[parent.name().bytes()])?
             } else {
                 let directory =
                     crate::change::descriptor_path(parent.fd, &mut name).ok_or(Errno::BADF)?;
@@ -99,8 +107,8 @@ impl<G: Guest> World<'_, G> {
                 let length = self.guest.readlinkat(AT_FDCWD, directory, whole.space())?;
                 whole.filled(length);
                 let name = parent.name();
-                Address::of(&[whole.bytes(), b"/", name.bytes()], None)
-                    .or_else(|_| Address::of(&[directory.bytes(), b"/", name.bytes()], None))?
+                Address::of(&[whole.bytes(), b"/", name.bytes()])
+                    .or_else(|_| Address::of(&[directory.bytes(), b"/", name.bytes()]))?
             };
             self.guest.bind(socket, address.bytes())?;
             self.adopt(
@@ -138,7 +146,14 @@ impl<G: Guest> World<'_, G> {
         let is_path = answer.get(..2) == Some(&AF_UNIX.to_ne_bytes()[..])
             && answer.get(2).is_some_and(|&first| first == b'/');
         let mut translated = [0; 256];
-        if is_path {
+        if let Some(own) =
+            abstract_name(answer).and_then(|name| name.strip_prefix(self.config.token))
+        {
+            let end = 3 + own.len();
+            translated[..2].copy_from_slice(&AF_UNIX.to_ne_bytes());
+            translated.get_mut(3..end).ok_or(Errno::INVAL)?.copy_from_slice(own);
+            answer = translated.get(..end).unwrap_or(&[]);
+        } else if is_path {
             let Scratch { other, walk, .. } = scratch;
             let path = answer.get(2..).unwrap_or(&[]);
             let end = path.iter().position(|&byte| byte == 0).unwrap_or(path.len());

@@ -86,7 +86,7 @@ impl<G: Guest> World<'_, G> {
                     return self.change_capability(disk, Some(capability));
                 }
                 self.may(disk, name.bytes(), MAY_WRITE)?;
-                pass(nr::FSETXATTR, [pointer, value, size, flags])
+                self.guest.set_xattr(fd, name.c(), [value, size, flags]).map(|()| 0)
             }
             Xattr::Remove(pointer) => {
                 if self.read_name(name, pointer)? == CAPABILITY {
@@ -94,7 +94,7 @@ impl<G: Guest> World<'_, G> {
                     return self.change_capability(disk, None);
                 }
                 self.may(disk, name.bytes(), MAY_WRITE)?;
-                pass(nr::FREMOVEXATTR, [pointer, 0, 0, 0])
+                self.guest.remove_xattr(fd, name.c()).map(|()| 0)
             }
             Xattr::List(list, size) => {
                 let ours = self.record(disk).is_some_and(|record| record.capability.is_some());

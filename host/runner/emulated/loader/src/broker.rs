@@ -1,49 +1,209 @@
 //! Asking the builder for what only it may do.
 
+use kiln_emulated_core::abi::O_NONBLOCK;
 use kiln_emulated_core::arch::nr;
-use kiln_emulated_core::broker::{CONNECT, LINK_TIMES, REQUEST_LEN, Request};
+use kiln_emulated_core::broker::{
+    CONNECT, DATA_MAX, LINK_TIMES, MODE, REMOVE_XATTR, REQUEST_LEN, Request, SEND, SET_XATTR,
+    TIMES, WATCH,
+};
+use kiln_emulated_core::buf::CPath;
 use kiln_emulated_core::config::BROKER_FD;
-use kiln_emulated_core::dispatch::Connect;
 use kiln_emulated_core::errno::{Errno, Result};
 use kiln_emulated_core::guest::Guest;
+use kiln_emulated_core::message::{Message, Peer};
 
 use crate::guest::InProcess;
-use crate::system::{checked, fd};
+use crate::system::{checked, fd, plain};
 
 /// `SOL_SOCKET`, `SCM_RIGHTS`
 const RIGHTS: [u32; 2] = [1, 1];
-/// `POLLIN`
-const READABLE: u16 = 1;
+/// `POLLIN`, `POLLOUT`
+const READABLE: u32 = 1;
+const WRITABLE: u32 = 4;
+/// `MSG_DONTWAIT`, `MSG_NOSIGNAL`
+const DONT_WAIT: u32 = 0x40;
+const NO_SIGNAL: u32 = 0x4000;
+/// Short calls, which nothing may interrupt.
+const NO_SIGNALS: u64 = u64::MAX;
+/// Most pieces of a message that are sent in one go.
+const MAX_PIECES: usize = 64;
+/// Most descriptors with a request: the reply's, a socket, an inode, the guest's.
+const MAX_FILES: usize = 3 + kiln_emulated_core::broker::FILES_MAX;
 
 /// Asks the builder to set a symbolic link's times.
 pub fn set_link_times(file: i32, times: Option<[i64; 4]>) -> Result<()> {
-    let mut request = Request::new(LINK_TIMES);
+    set_times(LINK_TIMES, file, times)
+}
+
+/// Asks for the times of an open file.
+pub fn set_file_times(file: i32, times: Option<[i64; 4]>) -> Result<()> {
+    set_times(TIMES, file, times)
+}
+
+fn set_times(kind: u32, file: i32, times: Option<[i64; 4]>) -> Result<()> {
+    let mut request = Request::new(kind);
     if let Some(times) = times {
         for (to, time) in request.payload.chunks_exact_mut(8).zip(times) {
             to.copy_from_slice(&time.to_ne_bytes());
         }
         request.len = 32;
     }
-    // Short, so nothing may interrupt it.
-    ask(&request, &[file], u64::MAX)
+    ask(&request, &[file], &[], NO_SIGNALS).map(drop)
+}
+
+/// fchmod(2)
+pub fn set_mode(file: i32, mode: u32) -> Result<()> {
+    let request = Request { flags: mode, ..Request::new(MODE) };
+    ask(&request, &[file], &[], NO_SIGNALS).map(drop)
+}
+
+/// fsetxattr(2): name, and the guest's value, size and flags.
+pub fn set_xattr(file: i32, name: CPath<'_>, [value, size, flags]: [usize; 3]) -> Result<()> {
+    let name = name.with_nul();
+    if name.len() + size > DATA_MAX {
+        return Err(Errno::TOOBIG);
+    }
+    let request = Request { flags: flags as u32, ..Request::new(SET_XATTR) };
+    let data = [[name.as_ptr() as usize, name.len()], [value, size]];
+    ask(&request, &[file], &data, NO_SIGNALS).map(drop)
+}
+
+/// fremovexattr(2)
+pub fn remove_xattr(file: i32, name: CPath<'_>) -> Result<()> {
+    let name = name.with_nul();
+    let data = [[name.as_ptr() as usize, name.len()]];
+    ask(&Request::new(REMOVE_XATTR), &[file], &data, NO_SIGNALS).map(drop)
+}
+
+/// inotify_add_watch(2) of an open file.
+pub fn watch(instance: i32, file: i32, mask: u32) -> Result<usize> {
+    let request = Request { flags: mask, ..Request::new(WATCH) };
+    ask(&request, &[instance, file], &[], NO_SIGNALS)
 }
 
 /// connect(2), waiting with the guest's signal mask.
-pub fn connect(connect: &Connect, mask: u64) -> Result<()> {
-    let mut request = Request::new(CONNECT);
-    request.payload[..connect.address.len()].copy_from_slice(&connect.address);
-    request.len = connect.len as u32;
-    match connect.target {
-        Some(target) => {
-            let result = ask(&request, &[connect.socket, target], mask);
-            InProcess.close(target);
-            result
-        }
-        None => ask(&request, &[connect.socket], mask),
+pub fn connect(socket: i32, peer: &Peer, mask: u64) -> Result<usize> {
+    let request = request_to(CONNECT, peer);
+    let result = match peer.target {
+        Some(target) => ask(&request, &[socket, target], &[], mask),
+        None => ask(&request, &[socket], &[], mask),
+    };
+    forget(peer);
+    result
+}
+
+fn request_to(kind: u32, peer: &Peer) -> Request {
+    let mut request = Request::new(kind);
+    request.target = peer.target.is_some();
+    request.payload[..peer.address.len()].copy_from_slice(&peer.address);
+    request.len = peer.len as u32;
+    request
+}
+
+/// Closes what finding a peer has opened.
+fn forget(peer: &Peer) {
+    if let Some(target) = peer.target {
+        InProcess.close(target);
     }
 }
 
-fn ask(request: &Request, files: &[i32], mask: u64) -> Result<()> {
+/// sendmsg(2), waiting with the guest's signal mask. The builder does not wait for one guest while
+/// others ask: a message that finds no room is tried again.
+pub fn send(message: &Message, mask: u64) -> Result<usize> {
+    let result = send_waiting(message, mask);
+    forget(&message.peer);
+    if result == Err(Errno(32)) && message.flags & NO_SIGNAL == 0 {
+        /// `SIGPIPE`
+        const SIGPIPE: usize = 13;
+        let (pid, tid) = (InProcess.pid() as usize, InProcess.tid() as usize);
+        let _ = plain(nr::TGKILL, [pid, tid, SIGPIPE, 0, 0, 0]);
+    }
+    result
+}
+
+fn send_waiting(message: &Message, mask: u64) -> Result<usize> {
+    let mut tries = 0u32;
+    loop {
+        let result = send_once(message);
+        if result != Err(Errno::AGAIN)
+            || message.flags & DONT_WAIT != 0
+            || InProcess.status_flags(message.socket)? & O_NONBLOCK != 0
+        {
+            return result;
+        }
+        poll(message.socket, WRITABLE, Some(20_000_000), mask)?;
+        if tries > 0 {
+            // A datagram socket says that it is writable though its peer has no room.
+            poll(-1, 0, Some(1_000_000), mask)?;
+        }
+        tries = tries.saturating_add(1);
+    }
+}
+
+fn send_once(message: &Message) -> Result<usize> {
+    let flags = message.flags | DONT_WAIT;
+    if message.count <= 1 && message.file_count == 0 && !message.peer.is_named() {
+        let [base, length] = message.single;
+        // SAFETY: the guest's own buffer; the call could be its own.
+        return unsafe {
+            checked(nr::SENDTO, [fd(message.socket), base, length, flags as usize, 0, 0])
+        };
+    }
+    let mut pieces = [[0usize; 2]; MAX_PIECES];
+    let pieces = gather(message, &mut pieces)?;
+    let mut request = request_to(SEND, &message.peer);
+    request.flags = flags | NO_SIGNAL;
+    let mut files = [message.socket; MAX_FILES];
+    let mut count = 1;
+    for &file in message.peer.target.iter().chain(&message.files[..message.file_count]) {
+        files[count] = file;
+        count += 1;
+    }
+    ask(&request, &files[..count], pieces, NO_SIGNALS)
+}
+
+/// The message's pieces. Of a stream the first ones suffice, the caller sends the rest.
+fn gather<'p>(message: &Message, pieces: &'p mut [[usize; 2]]) -> Result<&'p [[usize; 2]]> {
+    /// `EMSGSIZE`
+    const TOO_LONG: Errno = Errno(90);
+    if message.count <= 1 {
+        pieces[0] = message.single;
+    } else {
+        for (index, piece) in pieces.iter_mut().enumerate().take(message.count) {
+            let mut bytes = [0; 16];
+            InProcess.read(message.vectors + 16 * index, &mut bytes)?;
+            for (word, bytes) in piece.iter_mut().zip(bytes.chunks_exact(8)) {
+                *word = usize::from_ne_bytes(bytes.try_into().unwrap_or_default());
+            }
+        }
+    }
+    let mut used = message.count.min(pieces.len());
+    let mut room = DATA_MAX;
+    let mut cut = message.count > used;
+    for (index, piece) in pieces.iter_mut().enumerate().take(used) {
+        if piece[1] > room {
+            piece[1] = room;
+            cut = true;
+            used = index + 1;
+            break;
+        }
+        room -= piece[1];
+    }
+    if cut && !is_stream(message.socket) {
+        return Err(TOO_LONG);
+    }
+    Ok(&pieces[..used])
+}
+
+fn is_stream(socket: i32) -> bool {
+    /// `SOL_SOCKET`, `SO_TYPE`, `SOCK_STREAM`
+    const TYPE: (i32, i32, u32) = (1, 3, 1);
+    let mut kind = [0; 4];
+    InProcess.socket_option(socket, TYPE.0, TYPE.1, &mut kind).is_ok()
+        && u32::from_ne_bytes(kind) == TYPE.2
+}
+
+fn ask(request: &Request, files: &[i32], data: &[[usize; 2]], mask: u64) -> Result<usize> {
     /// `AF_UNIX`, `SOCK_STREAM | SOCK_CLOEXEC`
     const PAIR: [usize; 2] = [1, 0o2_000_001];
     let mut pair = [0i32; 2];
@@ -51,18 +211,20 @@ fn ask(request: &Request, files: &[i32], mask: u64) -> Result<()> {
     // SAFETY: two integers of a local.
     unsafe { checked(nr::SOCKETPAIR, [PAIR[0], PAIR[1], 0, to, 0, 0])? };
     let [mine, theirs] = pair;
-    let sent = send(request, theirs, files);
+    let sent = send_request(request, theirs, files, data);
     InProcess.close(theirs);
     let result = sent.and_then(|()| wait(mine, mask));
     InProcess.close(mine);
     result
 }
 
-fn send(request: &Request, reply: i32, files: &[i32]) -> Result<()> {
+fn send_request(request: &Request, reply: i32, files: &[i32], data: &[[usize; 2]]) -> Result<()> {
     let bytes: [u8; REQUEST_LEN] = request.to_bytes();
-    let vector = [bytes.as_ptr() as usize, bytes.len()];
+    let mut vectors = [[0usize; 2]; 1 + MAX_PIECES];
+    vectors[0] = [bytes.as_ptr() as usize, bytes.len()];
+    vectors[1..=data.len()].copy_from_slice(data);
     // `struct cmsghdr` and the descriptors after it.
-    let mut control = [0u32; 8];
+    let mut control = [0u32; 4 + MAX_FILES + 1];
     let length = 16 + 4 * (1 + files.len());
     control[0] = length as u32;
     control[2..4].copy_from_slice(&RIGHTS);
@@ -73,36 +235,38 @@ fn send(request: &Request, reply: i32, files: &[i32]) -> Result<()> {
     let message = [
         0,
         0,
-        vector.as_ptr() as usize,
-        1,
+        vectors.as_ptr() as usize,
+        1 + data.len(),
         control.as_ptr() as usize,
         length.next_multiple_of(8),
         0,
     ];
-    /// `MSG_NOSIGNAL`
-    const NO_SIGNAL: usize = 0x4000;
     let message = message.as_ptr() as usize;
-    // SAFETY: the kernel's `struct msghdr`, whose parts are locals.
-    unsafe { checked(nr::SENDMSG, [fd(BROKER_FD), message, NO_SIGNAL, 0, 0, 0]) }.map(drop)
+    // SAFETY: the kernel's `struct msghdr`, whose parts are locals, or the guest's own buffers, of
+    // which the kernel says EFAULT.
+    unsafe { checked(nr::SENDMSG, [fd(BROKER_FD), message, NO_SIGNAL as usize, 0, 0, 0]) }.map(drop)
 }
 
-fn wait(reply: i32, mask: u64) -> Result<()> {
+/// ppoll(2) of one descriptor, with the guest's signal mask; the time in nanoseconds.
+fn poll(file: i32, events: u32, time: Option<i64>, mask: u64) -> Result<()> {
     // `struct pollfd`: descriptor, wanted, got.
-    let mut poll = [reply as u32, u32::from(READABLE)];
+    let mut poll = [file as u32, events];
     let to = poll.as_mut_ptr() as usize;
+    let time = time.map(|nanos| [0i64, nanos]);
+    let time = time.as_ref().map_or(0, |time| time.as_ptr() as usize);
     let mask = core::ptr::from_ref(&mask) as usize;
+    // SAFETY: all locals. A handler of the guest's that runs meanwhile finds this slot's stack, and
+    // may even leave it for good: the slot is lost then.
+    unsafe { checked(nr::PPOLL, [to, 1, time, mask, 8, 0]) }.map(drop)
+}
+
+fn wait(reply: i32, mask: u64) -> Result<usize> {
     let mut answer = [0u8; 4];
-    // SAFETY: all locals, as long as the calls say. A handler of the guest's that runs meanwhile
-    // finds this slot's stack, and may even leave it for good: the slot is lost then.
-    unsafe {
-        checked(nr::PPOLL, [to, 1, 0, mask, 8, 0])?;
-        let read = checked(nr::READ, [fd(reply), answer.as_mut_ptr() as usize, 4, 0, 0, 0])?;
-        if read != 4 {
-            return Err(Errno::IO);
-        }
+    poll(reply, READABLE, None, mask)?;
+    // SAFETY: four bytes of a local.
+    let read = unsafe { checked(nr::READ, [fd(reply), answer.as_mut_ptr() as usize, 4, 0, 0, 0])? };
+    if read != 4 {
+        return Err(Errno::IO);
     }
-    match i32::from_ne_bytes(answer) {
-        0 => Ok(()),
-        errno => Err(Errno(errno)),
-    }
+    Errno::check(i32::from_ne_bytes(answer) as isize)
 }

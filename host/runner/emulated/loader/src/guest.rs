@@ -7,8 +7,8 @@ use kiln_emulated_core::config::LEDGER_FD;
 use kiln_emulated_core::errno::{Errno, Result};
 use kiln_emulated_core::guest::Guest;
 
-use crate::process;
 use crate::system::{checked, fd};
+use crate::{broker, process};
 
 /// The process that the handler runs in.
 pub struct InProcess;
@@ -151,24 +151,44 @@ impl Guest for InProcess {
     }
 
     fn fchmod(&self, file: i32, mode: u32) -> Result<()> {
+        if process::config().guarded {
+            return broker::set_mode(file, mode);
+        }
         ask!(nr::FCHMOD, fd(file), mode).map(drop)
     }
 
     fn futimens(&self, file: i32, times: Option<[i64; 4]>) -> Result<()> {
+        if process::config().guarded {
+            return broker::set_file_times(file, times);
+        }
         let times = times.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
         ask!(nr::UTIMENSAT, fd(file), 0, times, 0).map(drop)
     }
 
     fn set_link_times(&self, file: i32, times: Option<[i64; 4]>) -> Result<()> {
-        crate::broker::set_link_times(file, times)
+        broker::set_link_times(file, times)
     }
 
     fn ftruncate(&self, file: i32, length: i64) -> Result<()> {
         ask!(nr::FTRUNCATE, fd(file), length).map(drop)
     }
 
-    fn inotify_add_watch(&self, file: i32, name: CPath<'_>, mask: u32) -> Result<usize> {
-        ask!(nr::INOTIFY_ADD_WATCH, fd(file), path(name), mask)
+    fn inotify_add_watch(&self, instance: i32, file: i32, mask: u32) -> Result<usize> {
+        broker::watch(instance, file, mask)
+    }
+
+    fn set_xattr(&self, file: i32, name: CPath<'_>, value: [usize; 3]) -> Result<()> {
+        if process::config().guarded {
+            return broker::set_xattr(file, name, value);
+        }
+        ask!(nr::FSETXATTR, fd(file), path(name), value[0], value[1], value[2]).map(drop)
+    }
+
+    fn remove_xattr(&self, file: i32, name: CPath<'_>) -> Result<()> {
+        if process::config().guarded {
+            return broker::remove_xattr(file, name);
+        }
+        ask!(nr::FREMOVEXATTR, fd(file), path(name)).map(drop)
     }
 
     fn socket_option(&self, file: i32, level: i32, name: i32, out: &mut [u8]) -> Result<usize> {
@@ -183,16 +203,6 @@ impl Guest for InProcess {
         let number = if peer { nr::GETPEERNAME } else { nr::GETSOCKNAME };
         ask!(number, fd(file), out.as_mut_ptr(), core::ptr::from_mut(&mut length))?;
         Ok(length as usize)
-    }
-
-    fn send_to(&self, file: i32, message: &[u8; 56], to: &[u8], flags: u32) -> Result<usize> {
-        let mut header = [0u64; 7];
-        for (word, bytes) in header.iter_mut().zip(message.chunks_exact(8)) {
-            *word = u64::from_ne_bytes(bytes.try_into().unwrap_or_default());
-        }
-        header[0] = to.as_ptr() as u64;
-        header[1] = to.len() as u64;
-        ask!(nr::SENDMSG, fd(file), header.as_ptr(), flags)
     }
 
     fn bind(&self, file: i32, address: &[u8]) -> Result<()> {
@@ -232,6 +242,10 @@ impl Guest for InProcess {
 
     fn pid(&self) -> u32 {
         ask!(nr::GETPID).map_or(0, |pid| pid as u32)
+    }
+
+    fn tid(&self) -> u32 {
+        ask!(nr::GETTID).map_or(0, |tid| tid as u32)
     }
 }
 

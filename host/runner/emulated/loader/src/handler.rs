@@ -6,6 +6,7 @@ use kiln_emulated_core::arch::nr;
 use kiln_emulated_core::dispatch::{Answer, Later, dispatch};
 use kiln_emulated_core::errno::{Errno, Result};
 use kiln_emulated_core::guest::Guest;
+use kiln_emulated_core::message::HEADER;
 
 use crate::broker;
 use crate::entry::{later_gate, signal_entry, signal_return};
@@ -104,10 +105,11 @@ pub unsafe extern "C" fn handle(
         _ => match dispatch(&world(), &mut slot.scratch, number, a) {
             Answer::Now(value) => context.answer(value),
             Answer::Later(later) => make_later(context, &later, None),
-            Answer::Connect(connect) => {
-                let result = broker::connect(&connect, context.mask);
-                context.answer(value(result.map(|()| 0)));
+            Answer::Connect(socket, peer) => {
+                context.answer(value(broker::connect(socket, &peer, context.mask)));
             }
+            Answer::Send(message) => context.answer(value(broker::send(&message, context.mask))),
+            Answer::SendMany => context.answer(value(send_many(slot, a, context.mask))),
         },
     }
     slot.owner
@@ -118,6 +120,28 @@ fn value(result: Result<usize>) -> isize {
         Ok(value) => value as isize,
         Err(errno) => errno.negated(),
     }
+}
+
+/// sendmmsg(2): how many messages went out; an error only when it was not one.
+fn send_many(slot: &mut Slot, a: [usize; 6], mask: u64) -> Result<usize> {
+    /// Length of `struct mmsghdr`, whose last word says how much was sent; `UIO_MAXIOV`.
+    const ENTRY: usize = 64;
+    const MOST: usize = 1024;
+    let [socket, entries, count, flags, ..] = a;
+    let mut done = 0;
+    while done < (count & 0xffff_ffff).min(MOST) {
+        let entry = entries + done * ENTRY;
+        let sent = world()
+            .message(&mut slot.scratch, socket, entry, flags as u32)
+            .and_then(|message| broker::send(&message, mask))
+            .and_then(|sent| InProcess.write(entry + HEADER, &(sent as u32).to_ne_bytes()));
+        match sent {
+            Ok(()) => done += 1,
+            Err(errno) if done == 0 => return Err(errno),
+            Err(_) => break,
+        }
+    }
+    Ok(done)
 }
 
 /// rt_sigprocmask(2) on the mask that sigreturn will install. SIGSYS is never blocked: a trapped

@@ -23,6 +23,9 @@ const SIGCHLD: usize = 17;
 /// `WNOHANG`
 const NO_HANG: usize = 1;
 
+/// The low byte of a wait status that is no end.
+const STOPPED: u32 = 0x7f;
+
 /// What is reported: that the step ended, with a wait status; or that it could not start.
 #[derive(Clone, Copy)]
 enum Report {
@@ -106,9 +109,26 @@ fn reap(options: usize) -> Option<(usize, u32)> {
     let to = core::ptr::from_mut(&mut status) as usize;
     /// `__WALL`: children made by clone(2) without SIGCHLD too.
     const ALL: usize = 0x4000_0000;
-    // SAFETY: four bytes of a local; no usage wanted.
-    let pid = unsafe { checked(nr::WAIT4, [usize::MAX, to, options | ALL, 0, 0, 0]) }.ok()?;
-    (pid > 0).then_some((pid, status))
+    loop {
+        // SAFETY: four bytes of a local; no usage wanted.
+        let pid = unsafe { checked(nr::WAIT4, [usize::MAX, to, options | ALL, 0, 0, 0]) }.ok()?;
+        if pid > 0 && status & 0xff == STOPPED {
+            let_go(pid, status);
+            continue;
+        }
+        return (pid > 0).then_some((pid, status));
+    }
+}
+
+/// A child that asked to be traced by its parent, us, has stopped: it goes on untraced, with the
+/// signal that it stopped for.
+fn let_go(pid: usize, status: u32) {
+    /// `PTRACE_DETACH`, `SIGTRAP`
+    const DETACH: usize = 17;
+    const SIGTRAP: usize = 5;
+    let signal = (status >> 8) as usize & 0x7f;
+    let signal = if signal == SIGTRAP { 0 } else { signal };
+    let _ = plain(nr::PTRACE, [DETACH, pid, 0, signal, 0, 0]);
 }
 
 /// Kills what is left and reaps one process; `None` when no child is left.

@@ -8,5 +8,6 @@ mod ends;
 mod escape;
 mod exec;
 mod identity;
+mod messages;
 mod support;
 mod view;

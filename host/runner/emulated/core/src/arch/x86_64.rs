@@ -57,7 +57,10 @@ pub mod nr {
         SETXATTRAT = 463, GETXATTRAT = 464, LISTXATTRAT = 465, REMOVEXATTRAT = 466,
         OPEN_TREE_ATTR = 467, FILE_GETATTR = 468, FILE_SETATTR = 469, STATMOUNT = 457,
         LISTMOUNT = 458, LISTNS = 470, LSM_GET_SELF_ATTR = 459, LSM_SET_SELF_ATTR = 460,
-        CACHESTAT = 451, MSEAL = 462,
+        CACHESTAT = 451, MSEAL = 462, SETPRIORITY = 141, SCHED_SETPARAM = 142,
+        SCHED_SETSCHEDULER = 144, SCHED_SETAFFINITY = 203, SCHED_SETATTR = 314, IOPRIO_SET = 251,
+        SHMAT = 30, SHMCTL = 31, SHMDT = 67, SEMGET = 64, SEMOP = 65, SEMCTL = 66,
+        SEMTIMEDOP = 220, MSGGET = 68, MSGSND = 69, MSGRCV = 70, MSGCTL = 71, WRITEV = 20,
     }
 }
 
@@ -150,12 +153,26 @@ pub const REFUSED: &[(u32, i32)] = &[
     (nr::SETDOMAINNAME, 1),
     (nr::MQ_UNLINK, 38),
     (nr::MQ_OPEN, 38),
+    // The pod's, one name space for all of its processes, and by uid alone: no wall would be left.
+    (nr::SHMGET, 38),
+    (nr::SHMAT, 38),
+    (nr::SHMCTL, 38),
+    (nr::SHMDT, 38),
+    (nr::SEMGET, 38),
+    (nr::SEMOP, 38),
+    (nr::SEMTIMEDOP, 38),
+    (nr::SEMCTL, 38),
+    (nr::MSGGET, 38),
+    (nr::MSGSND, 38),
+    (nr::MSGRCV, 38),
+    (nr::MSGCTL, 38),
 ];
 
 /// Emulated for the guest, and refused to the handler itself: the forms by path of calls that
 /// Landlock does not guard, on files of our own uid anywhere in the pod. The handler opens the file
 /// first, which Landlock does guard, and uses the forms by descriptor. Connections are the builder's
-/// to make: it decides about the address that is used, not about one in memory that can change.
+/// to make: it decides about the address that is used, not about one in memory that can change. So
+/// are watches, which would tell the names of files in directories that are not the step's.
 pub const BY_DESCRIPTOR_ONLY: &[u32] = &[
     nr::CHMOD,
     nr::FCHMODAT,
@@ -172,6 +189,8 @@ pub const BY_DESCRIPTOR_ONLY: &[u32] = &[
     nr::REMOVEXATTR,
     nr::LREMOVEXATTR,
     nr::CONNECT,
+    nr::SENDMMSG,
+    nr::INOTIFY_ADD_WATCH,
     nr::CHROOT,
     nr::SECCOMP,
     nr::LANDLOCK_CREATE_RULESET,
@@ -228,7 +247,6 @@ pub const EMULATED: &[u32] = &[
     nr::FLISTXATTR,
     nr::FSETXATTR,
     nr::FREMOVEXATTR,
-    nr::INOTIFY_ADD_WATCH,
     nr::BIND,
     nr::GETSOCKNAME,
     nr::GETPEERNAME,

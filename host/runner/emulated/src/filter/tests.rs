@@ -1,0 +1,163 @@
+//! The program, run as the kernel would.
+
+use super::*;
+
+/// Runs the program as the kernel would.
+fn judge(program: &[u8], number: u32, pointer: u64, arguments: [u64; 6]) -> u32 {
+    let mut data = [0u8; 64];
+    data[0..4].copy_from_slice(&number.to_ne_bytes());
+    data[4..8].copy_from_slice(&AUDIT_ARCH.to_ne_bytes());
+    data[8..16].copy_from_slice(&pointer.to_ne_bytes());
+    for (index, value) in arguments.iter().enumerate() {
+        data[16 + index * 8..24 + index * 8].copy_from_slice(&value.to_ne_bytes());
+    }
+    let (mut at, mut accumulator) = (0usize, 0u32);
+    loop {
+        let bytes = &program[at * 8..at * 8 + 8];
+        let code = u16::from_ne_bytes([bytes[0], bytes[1]]);
+        let value = u32::from_ne_bytes(bytes[4..].try_into().unwrap());
+        at += 1;
+        let test = match code {
+            LOAD => {
+                let start = value as usize;
+                accumulator = u32::from_ne_bytes(data[start..start + 4].try_into().unwrap());
+                continue;
+            }
+            JUMP => {
+                at += value as usize;
+                continue;
+            }
+            AND => {
+                accumulator &= value;
+                continue;
+            }
+            RETURN => return value,
+            EQUAL => accumulator == value,
+            AT_LEAST => accumulator >= value,
+            ANY_BIT => accumulator & value != 0,
+            _ => panic!("{code:#x}"),
+        };
+        at += usize::from(if test { bytes[2] } else { bytes[3] });
+    }
+}
+
+const OUTSIDE: u64 = 0x40_1000;
+const INSIDE: u64 = LOADER_BASE + 0x3000;
+
+#[test]
+fn every_call_of_the_tables_is_judged_as_they_say() {
+    let program = program(false, false, 950);
+    assert!(program.len() / 8 <= 4096, "BPF_MAXINSNS");
+    for &(number, errno) in REFUSED {
+        for pointer in [OUTSIDE, INSIDE] {
+            let verdict = judge(&program, number, pointer, [1; 6]);
+            assert_eq!(verdict, ERRNO | errno.cast_unsigned(), "{number}");
+        }
+    }
+    for &number in EMULATED {
+        assert_eq!(judge(&program, number, OUTSIDE, [1; 6]), TRAP, "{number}");
+        assert_eq!(judge(&program, number, INSIDE, [1; 6]), ALLOW, "{number}");
+    }
+    for &number in BY_DESCRIPTOR_ONLY {
+        assert_eq!(judge(&program, number, OUTSIDE, [1; 6]), TRAP, "{number}");
+        assert_eq!(judge(&program, number, INSIDE, [1; 6]), ERRNO | EPERM, "{number}");
+    }
+    for number in [nr::READ, nr::WRITE, nr::MMAP, nr::BRK, nr::FCHDIR, nr::EXIT_GROUP] {
+        assert_eq!(judge(&program, number, OUTSIDE, [1; 6]), ALLOW, "{number}");
+    }
+    for number in [NEWEST + 1, 600, 0x4000_0001, u32::MAX] {
+        assert_eq!(judge(&program, number, INSIDE, [1; 6]), ERRNO | ENOSYS, "{number}");
+    }
+}
+
+#[test]
+fn no_call_is_in_two_tables() {
+    let mut all: Vec<u32> = REFUSED.iter().map(|&(number, _)| number).collect();
+    all.extend(BY_DESCRIPTOR_ONLY);
+    all.extend(EMULATED);
+    let count = all.len();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), count);
+}
+
+#[test]
+fn arguments_decide_where_they_should() {
+    let program = program(false, false, 950);
+    let judge = |number, arguments| judge(&program, number, OUTSIDE, arguments);
+    let high = 1 << 40;
+    assert_eq!(judge(nr::RT_SIGPROCMASK, [0, 0, 1, 8, 0, 0]), ALLOW);
+    assert_eq!(judge(nr::RT_SIGPROCMASK, [0, high, 1, 8, 0, 0]), TRAP);
+    assert_eq!(judge(nr::PPOLL, [1, 1, 1, 0, 8, 0]), ALLOW);
+    assert_eq!(judge(nr::UTIMENSAT, [3, 0, 1, 0, 0, 0]), ALLOW);
+    assert_eq!(judge(nr::UTIMENSAT, [3, 9, 1, 0, 0, 0]), TRAP);
+    assert_eq!(judge(nr::CLOSE, [899, 0, 0, 0, 0, 0]), ALLOW);
+    assert_eq!(judge(nr::CLOSE, [900, 0, 0, 0, 0, 0]), ERRNO | EBADF);
+    assert_eq!(judge(nr::CLOSE, [949, 0, 0, 0, 0, 0]), ERRNO | EBADF);
+    assert_eq!(judge(nr::CLOSE, [950, 0, 0, 0, 0, 0]), ALLOW);
+    assert_eq!(judge(nr::DUP2, [1, 940, 0, 0, 0, 0]), ERRNO | EBADF);
+    assert_eq!(judge(nr::IOCTL, [0, 0x5412, 0, 0, 0, 0]), ERRNO | EPERM);
+    assert_eq!(judge(nr::CLONE, [0x1000_0011, 0, 0, 0, 0, 0]), ERRNO | EPERM);
+    assert_eq!(judge(nr::CLONE, [0x0121_0011, 0, 0, 0, 0, 0]), ALLOW);
+    assert_eq!(judge(nr::SOCKET, [17, 3, 0, 0, 0, 0]), ERRNO | EAFNOSUPPORT);
+    assert_eq!(judge(nr::SOCKET, [10, 1, 0, 0, 0, 0]), ALLOW);
+    assert_eq!(judge(nr::SOCKET, [2, 1, 262, 0, 0, 0]), ERRNO | EPROTONOSUPPORT);
+    assert_eq!(judge(nr::SOCKET, [2, 1, 6, 0, 0, 0]), ALLOW);
+    let cloexec = 0o2_000_000;
+    assert_eq!(judge(nr::SOCKET, [10, 2 | cloexec, 17, 0, 0, 0]), ALLOW);
+    // Protocol 0 of a sequential-packet socket is SCTP.
+    assert_eq!(judge(nr::SOCKET, [2, 5, 0, 0, 0, 0]), ERRNO | ESOCKTNOSUPPORT);
+    assert_eq!(judge(nr::SOCKET, [2, 5 | cloexec, 0, 0, 0, 0]), ERRNO | ESOCKTNOSUPPORT);
+    assert_eq!(judge(nr::SOCKET, [2, 3 | cloexec, 1, 0, 0, 0]), ERRNO | EPERM);
+    assert_eq!(judge(nr::SETPRIORITY, [0, 0, 19, 0, 0, 0]), ALLOW);
+    assert_eq!(judge(nr::SETPRIORITY, [2, 0, 19, 0, 0, 0]), ERRNO | EPERM);
+    assert_eq!(judge(nr::SETPRIORITY, [0, 77, 19, 0, 0, 0]), TRAP);
+    assert_eq!(judge(nr::IOPRIO_SET, [3, 0, 0, 0, 0, 0]), ERRNO | EPERM);
+    assert_eq!(judge(nr::SCHED_SETAFFINITY, [0, 8, 1, 0, 0, 0]), ALLOW);
+    assert_eq!(judge(nr::SCHED_SETAFFINITY, [77, 8, 1, 0, 0, 0]), TRAP);
+    assert_eq!(judge(nr::SENDTO, [3, 1, 1, 0x2000_0000, 0, 0]), ERRNO | EOPNOTSUPP);
+    assert_eq!(judge(nr::SENDTO, [3, 1, 1, 0, 0, 0]), ALLOW);
+    assert_eq!(judge(nr::SENDTO, [3, 1, 1, 0, 8, 16]), TRAP);
+    assert_eq!(judge(nr::SENDMSG, [3, 1, 0, 0, 0, 0]), TRAP);
+    assert_eq!(judge(nr::SOCKET, [16, 3, 0, 0, 0, 0]), ALLOW);
+    assert_eq!(judge(nr::SOCKET, [16, 3, 9, 0, 0, 0]), ERRNO | EPROTONOSUPPORT);
+    assert_eq!(judge(nr::PRCTL, [22, 2, 0, 0, 0, 0]), TRAP);
+    assert_eq!(judge(nr::PRCTL, [47, 2, 0, 0, 0, 0]), TRAP);
+    assert_eq!(judge(nr::PRCTL, [15, 2, 0, 0, 0, 0]), ALLOW);
+    assert_eq!(judge(nr::GETSOCKOPT, [3, 1, 17, 0, 0, 0]), TRAP);
+    assert_eq!(judge(nr::GETSOCKOPT, [3, 1, 4, 0, 0, 0]), ALLOW);
+}
+
+#[test]
+fn what_the_builder_does_for_guests_they_cannot_do_past_the_handler() {
+    let open = program(false, false, 950);
+    let guarded = program(false, true, 950);
+    let judge = |program, number, arguments| judge(program, number, INSIDE, arguments);
+    let refused = ERRNO | EPERM;
+    for program in [&open, &guarded] {
+        assert_eq!(judge(program, nr::SENDTO, [3, 1, 1, 0, 8, 16]), refused);
+        assert_eq!(judge(program, nr::SENDTO, [3, 1, 1, 0, 1 << 40, 16]), refused);
+        assert_eq!(judge(program, nr::SENDTO, [3, 1, 1, 0, 0, 0]), ALLOW);
+        assert_eq!(judge(program, nr::SENDMSG, [3, 1, 0, 0, 0, 0]), refused);
+        assert_eq!(judge(program, nr::SENDMSG, [904, 1, 0, 0, 0, 0]), ALLOW);
+        assert_eq!(judge(program, nr::SENDMMSG, [904, 1, 1, 0, 0, 0]), refused);
+        assert_eq!(judge(program, nr::INOTIFY_ADD_WATCH, [3, 1, 1, 0, 0, 0]), refused);
+        assert_eq!(judge(program, nr::SCHED_SETAFFINITY, [77, 8, 1, 0, 0, 0]), refused);
+        assert_eq!(judge(program, nr::SETPRIORITY, [0, 77, 19, 0, 0, 0]), refused);
+    }
+    for number in [nr::FCHMOD, nr::FSETXATTR, nr::FREMOVEXATTR, nr::UTIMENSAT] {
+        assert_eq!(judge(&open, number, [3, 0, 0, 0, 0, 0]), ALLOW, "{number}");
+        assert_eq!(judge(&guarded, number, [3, 0, 0, 0, 0, 0]), refused, "{number}");
+    }
+    assert_eq!(judge(&open, nr::UTIMENSAT, [3, 1, 0, 0, 0, 0]), refused);
+}
+
+#[test]
+fn without_network_there_are_unix_sockets_alone() {
+    let program = program(true, false, 950);
+    for family in [2, 10, 16] {
+        let verdict = judge(&program, nr::SOCKET, INSIDE, [family, 1, 0, 0, 0, 0]);
+        assert_eq!(verdict, ERRNO | ENETUNREACH);
+    }
+    assert_eq!(judge(&program, nr::SOCKET, OUTSIDE, [1, 1, 0, 0, 0, 0]), ALLOW);
+}
