@@ -169,6 +169,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let rootfs = Rootfs::create(dir.path()).unwrap();
         unpack(&rootfs, &mut tar("sub/.wh.name").as_slice()).unwrap();
-        assert!(rootfs.metadata(b"sub/.wh.name").is_ok());
+        assert!(rootfs.metadata(b"sub/.wh.name", false).is_ok());
     }
 }
