@@ -61,6 +61,14 @@ def options(solve, case, files):
             args += ["--no-cache"]
         elif key == "force-network-mode":
             args += ["--network", value]
+        elif key == "hostname":
+            # What BuildKit's clients offer for it.
+            args += ["--build-arg", f"BUILDKIT_SANDBOX_HOSTNAME={value}"]
+        elif key == "ulimit":
+            for limit in filter(None, value.split(",")):
+                args += ["--ulimit", limit]
+        elif key == "multi-platform":
+            args += ["--build-arg", f"BUILDKIT_MULTI_PLATFORM={value}"]
         elif key == "shm-size":
             args += ["--shm-size", value]
         elif key == "add-hosts":

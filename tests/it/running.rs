@@ -229,3 +229,21 @@ fn a_stage_inherits_the_variables_of_the_stage_it_is_based_on() {
     assert_eq!(image.last_layer().into_keys().collect::<Vec<_>>(), ["copied"]);
     assert_eq!(image.config["config"]["Labels"]["kept"], "yes");
 }
+
+#[test]
+fn limits_and_host_name_of_steps() {
+    let Some((kiln, base)) = on_busybox(
+        "FROM base\n\
+         RUN ulimit -n > /limits; ulimit -Hn >> /limits; hostname >> /limits; \
+             grep -c 'localhost builder$' /etc/hosts >> /limits\n",
+    ) else {
+        return;
+    };
+    let args = ["--build-context", &base, "--build-arg", "BUILDKIT_SANDBOX_HOSTNAME=builder"];
+    let image = kiln.build(&[&args[..], &["--ulimit", "nofile=1062:1100"]].concat());
+    assert_eq!(image.layer(image.layer_count() - 1)["limits"].content, b"1062\n1100\nbuilder\n1\n");
+    // Other limits are another step.
+    let image = kiln.build(&[&args[..], &["--ulimit", "nofile=1000"]].concat());
+    assert_eq!(image.layer(image.layer_count() - 1)["limits"].content, b"1000\n1000\nbuilder\n1\n");
+    kiln.build_fails(&["--ulimit", "files=1"]).expect(2, "there is no limit `files`");
+}

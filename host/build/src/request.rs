@@ -7,7 +7,7 @@ use std::sync::Arc;
 use kiln_dockerfile::platform::Platform;
 use kiln_image::layer::compress::Compression;
 use kiln_image::reference::Reference;
-use kiln_runner::{Cancel, Kind, Network};
+use kiln_runner::{Cancel, Kind, Network, Ulimit};
 
 use crate::contexts::{BuildContext, ContextSource};
 use crate::remote::Remotes;
@@ -40,12 +40,16 @@ pub struct BuildRequest {
     pub outputs: Vec<Output>,
     /// Whether cached results of earlier builds may be used.
     pub use_cache: bool,
+    /// `--no-cache-filter`: stages for which they may not.
+    pub uncached_stages: Vec<String>,
     /// `--network`.
     pub network: Network,
     /// `--add-host`: name and address.
     pub extra_hosts: Vec<(String, String)>,
     /// `--shm-size` in bytes.
     pub shm_size: Option<u64>,
+    /// `--ulimit`.
+    pub ulimits: Vec<Ulimit>,
     /// `--runner`; `None` is automatic.
     pub runner: Option<Kind>,
     /// How new layers are compressed.
@@ -60,6 +64,17 @@ pub struct BuildRequest {
     pub remotes: Arc<Remotes>,
     /// Stops the build when set.
     pub cancel: Cancel,
+}
+
+/// The build argument that asks for an index of one image too, as in BuildKit.
+const MULTI_PLATFORM_ARG: &str = "BUILDKIT_MULTI_PLATFORM";
+
+impl BuildRequest {
+    /// Whether an index is made of one image too.
+    pub(crate) fn wants_index(&self) -> bool {
+        let value = self.build_args.get(MULTI_PLATFORM_ARG).map(String::as_str);
+        matches!(value, Some("1" | "t" | "T" | "TRUE" | "true" | "True"))
+    }
 }
 
 /// A secret; its value is never shown.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::foreign::ForeignArgs;
 use crate::progress;
 
 /// Builds a Dockerfile into an OCI image and pushes it: no daemon, no root, no capability.
@@ -98,6 +99,10 @@ pub(crate) struct BuildArgs {
     #[arg(long)]
     pub(crate) no_cache: bool,
 
+    /// Use no cached result in these stages, separated by commas
+    #[arg(long, value_name = "STAGE,...", value_delimiter = ',')]
+    pub(crate) no_cache_filter: Vec<String>,
+
     /// Network of RUN steps
     #[arg(long, value_enum, default_value_t)]
     pub(crate) network: NetworkMode,
@@ -109,6 +114,10 @@ pub(crate) struct BuildArgs {
     /// Size of /dev/shm in RUN steps, such as `128m`
     #[arg(long, value_name = "SIZE")]
     pub(crate) shm_size: Option<String>,
+
+    /// Resource limit of RUN steps: `NAME=SOFT[:HARD]`, such as `nofile=1024:2048`
+    #[arg(long, value_name = "NAME=SOFT[:HARD]")]
+    pub(crate) ulimit: Vec<String>,
 
     /// What executes RUN steps
     #[arg(long, value_enum, default_value_t, env = "KILN_RUNNER")]
@@ -153,6 +162,9 @@ pub(crate) struct BuildArgs {
     /// Pull through a mirror
     #[arg(long, value_name = "REGISTRY=MIRROR")]
     pub(crate) registry_mirror: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) foreign: ForeignArgs,
 }
 
 /// Arguments of `kiln check`.

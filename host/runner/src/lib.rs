@@ -7,10 +7,12 @@
 mod error;
 mod output;
 mod step;
+mod ulimit;
 
 pub use error::{RunError, Unavailable};
 pub use output::{OutputSink, Stream};
 pub use step::{Cancel, Credentials, Limits, Mount, MountSource, Network, Step};
+pub use ulimit::{Ulimit, UlimitError};
 
 use kiln_rootfs::Rootfs;
 

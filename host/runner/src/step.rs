@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::ulimit::Ulimit;
+
 /// One RUN step.
 #[derive(Clone, Debug)]
 pub struct Step {
@@ -82,6 +84,8 @@ pub struct Limits {
     pub timeout: Option<Duration>,
     /// Bytes of `/dev/shm`; `None` is 64 MiB, as Docker has it.
     pub shm_size: Option<u64>,
+    /// Resource limits of the step's processes, from `--ulimit`.
+    pub ulimits: Vec<Ulimit>,
 }
 
 /// Set once to stop a build; shared by everything that runs for it.

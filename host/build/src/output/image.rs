@@ -41,9 +41,11 @@ impl Root<'_> {
     }
 }
 
-/// The only image, or an index of several.
+/// The only image, or an index.
 pub(super) fn root<'a>(cx: &Engine<'_>, images: &'a [Image]) -> Result<Root<'a>> {
-    if let [image] = images {
+    if let [image] = images
+        && !cx.request.wants_index()
+    {
         let (descriptor, bytes) = (image.descriptor.clone(), image.manifest.clone());
         return Ok(Root { descriptor, bytes, images });
     }

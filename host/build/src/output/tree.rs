@@ -28,7 +28,7 @@ pub(super) fn trees(platforms: &Platforms<'_>) -> Result<Vec<Tree>> {
     let tree = |(cx, target): &(_, Arc<crate::stage::FinishedStage>)| {
         let cx: &crate::engine::Engine<'_> = cx;
         let dir = match platforms.len() {
-            1 => String::new(),
+            1 if !cx.request.wants_index() => String::new(),
             _ => cx.plan.target_platform.to_string().replace('/', "_"),
         };
         Ok(Tree { rootfs: target.rootfs(cx)?, dir, epoch: cx.plan.epoch })

@@ -13,7 +13,7 @@ use super::archive;
 use super::filesystem::LayerContent;
 use super::sources::SourceTree;
 use super::wildcard::{self, has_wildcards};
-use super::workdir::absolute;
+use super::workdir::{absolute, unix_path};
 use super::{Done, StageRun};
 use crate::cache::KeyBuilder;
 use crate::content::hash_tree;
@@ -96,9 +96,10 @@ impl StageRun<'_> {
             .transpose()?;
         let tree = self.open_source(request.from)?;
         let message = message(request);
-        let dest = destination(&self.config.config.working_dir, &request.paths.dest);
+        let written = unix_path(&self.config.os, &request.paths.dest)?;
+        let dest = destination(&self.working_dir()?, &written);
         let mut key = None;
-        if self.cx.request.use_cache {
+        if self.uses_cache() {
             let found = self.copy_key(request, &tree, &remote, &dest)?;
             if let Some(done) = self.take_cached(&found, &message)? {
                 return Ok(done);

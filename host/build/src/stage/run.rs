@@ -16,6 +16,8 @@ use crate::schedule::cancelled;
 
 /// The host name that a step sees.
 const HOSTNAME: &str = "kiln";
+/// The build argument that gives it another one, as in BuildKit.
+const HOSTNAME_ARG: &str = "BUILDKIT_SANDBOX_HOSTNAME";
 
 impl StageRun<'_> {
     /// Executes RUN or takes its result from the cache.
@@ -48,6 +50,9 @@ impl StageRun<'_> {
         key.field("network", format!("{network:?}"));
         let hosts = &self.cx.request.extra_hosts;
         key.list("hosts", hosts.iter().map(|(n, a)| format!("{n}={a}")).collect::<Vec<_>>().iter());
+        key.field("hostname", self.hostname());
+        let ulimits = &self.cx.request.ulimits;
+        key.list("ulimits", ulimits.iter().map(ToString::to_string).collect::<Vec<_>>().iter());
         mounts.add_to_key(&mut key)?;
         let key = key.finish();
         let message = format!("RUN {} # buildkit", self.run_message(&argv));
@@ -58,6 +63,11 @@ impl StageRun<'_> {
         let created = self.add_layer(Some(&key), content)?;
         commit(&mut self.config, message, true, Some(created));
         Ok(Done::Executed)
+    }
+
+    fn hostname(&self) -> &str {
+        let given = self.cx.request.build_args.get(HOSTNAME_ARG).map(String::as_str);
+        given.filter(|name| !name.is_empty()).unwrap_or(HOSTNAME)
     }
 
     fn refuse_unsupported(&self, run: &Run) -> Result<()> {
@@ -149,9 +159,13 @@ impl StageRun<'_> {
             user: user.credentials,
             mounts: mounted.mounts(),
             network,
-            hostname: HOSTNAME.to_owned(),
+            hostname: self.hostname().to_owned(),
             extra_hosts: cx.request.extra_hosts.clone(),
-            limits: Limits { timeout: None, shm_size: cx.request.shm_size },
+            limits: Limits {
+                timeout: None,
+                shm_size: cx.request.shm_size,
+                ulimits: cx.request.ulimits.clone(),
+            },
             cancel: cx.request.cancel.clone(),
         };
         let sink = StepOutput { cx, id: self.step };

@@ -3,7 +3,7 @@
 use super::filesystem::LayerContent;
 use super::{Done, StageRun};
 use crate::cache::KeyBuilder;
-use crate::error::{Context, ErrorKind, Result};
+use crate::error::{BuildError, Context, ErrorKind, Result};
 use crate::history::commit;
 use kiln_rootfs::Timestamp;
 use kiln_rootfs::changes::ChangeSet;
@@ -11,8 +11,11 @@ use kiln_rootfs::changes::ChangeSet;
 impl StageRun<'_> {
     /// Sets the working directory and creates it, owned by the current user as in BuildKit.
     pub(super) fn workdir(&mut self, path: &str) -> Result<Done> {
-        let dir = absolute(&self.config.config.working_dir, path);
-        self.config.config.working_dir.clone_from(&dir);
+        let dir = absolute(&self.working_dir()?, &unix_path(&self.config.os, path)?);
+        self.config.config.working_dir = match self.config.os.as_str() {
+            "windows" => dir.replace('/', "\\"),
+            _ => dir.clone(),
+        };
         let message = format!("WORKDIR {dir}");
         if dir == "/" {
             commit(&mut self.config, message, false, self.cx.epoch_time());
@@ -48,6 +51,11 @@ impl StageRun<'_> {
         Ok(Done::Executed)
     }
 
+    /// The working directory, with slashes.
+    pub(super) fn working_dir(&self) -> Result<String> {
+        unix_path(&self.config.os, &self.config.config.working_dir)
+    }
+
     /// The owner that a name gives to files; a name that the image does not know is root's, with a
     /// warning.
     pub(super) fn owner(&mut self, spec: &str) -> Result<(u32, u32)> {
@@ -57,6 +65,26 @@ impl StageRun<'_> {
         }
         Ok((uid, gid))
     }
+}
+
+/// A path of an image for `os` with slashes and without a drive, as BuildKit stores it.
+pub(super) fn unix_path(os: &str, path: &str) -> Result<String> {
+    if os != "windows" {
+        return Ok(path.to_owned());
+    }
+    let slashed = path.replace('\\', "/");
+    let path = match slashed.split_once(':') {
+        None => slashed.as_str(),
+        Some(("c" | "C", rest)) if !rest.is_empty() => rest,
+        Some(("c" | "C", _)) => {
+            return Err(BuildError::input(format!("no relative path specified in \"{path}\"")));
+        }
+        Some(_) => {
+            let what = format!("the path \"{path}\" is not on the system drive (C:)");
+            return Err(BuildError::input(what));
+        }
+    };
+    Ok(path.to_owned())
 }
 
 /// `path` against the working directory `base`, without `.`, `..` and double slashes.
@@ -77,7 +105,21 @@ pub(super) fn absolute(base: &str, path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::absolute;
+    use super::{absolute, unix_path};
+
+    #[test]
+    fn windows_paths_get_slashes() {
+        for (os, path, expected) in [
+            ("linux", "a\\b", Some("a\\b")),
+            ("windows", "\\", Some("/")),
+            ("windows", "C:\\a\\b", Some("/a/b")),
+            ("windows", "c:/a", Some("/a")),
+            ("windows", "C:", None),
+            ("windows", "D:\\a", None),
+        ] {
+            assert_eq!(unix_path(os, path).ok().as_deref(), expected, "{os} {path}");
+        }
+    }
 
     #[test]
     fn paths_are_made_absolute() {

@@ -96,6 +96,7 @@ pub(super) fn request(
     cancel: Cancel,
     events: &dyn EventSink,
 ) -> Result<BuildRequest> {
+    args.foreign.check()?;
     let mut build_args = std::collections::BTreeMap::new();
     if let Some(epoch) = environment.text("SOURCE_DATE_EPOCH") {
         build_args.insert("SOURCE_DATE_EPOCH".to_owned(), epoch.to_owned());
@@ -146,12 +147,20 @@ pub(super) fn request(
         tags,
         outputs,
         use_cache: !args.no_cache,
+        uncached_stages: args.no_cache_filter.clone(),
         network: match args.network {
             NetworkMode::Default => Network::Default,
             NetworkMode::None => Network::None,
         },
         extra_hosts: args.add_host.iter().map(|text| spec::host(text)).collect::<Result<_>>()?,
         shm_size: args.shm_size.as_deref().map(|text| spec::size("shm-size", text)).transpose()?,
+        ulimits: args
+            .ulimit
+            .iter()
+            .map(|text| {
+                text.parse().map_err(|error| BuildError::input(format!("--ulimit {text}: {error}")))
+            })
+            .collect::<Result<_>>()?,
         runner: match args.runner {
             RunnerChoice::Auto => None,
             RunnerChoice::Wasi => Some(Kind::Wasi),
@@ -180,8 +189,9 @@ pub(super) fn request(
 }
 
 fn platforms(text: Option<&str>) -> Result<Vec<Platform>> {
-    let parse = |text: &str| {
-        text.parse().map_err(|error| BuildError::input(format!("--platform {text}: {error}")))
+    let parse = |text: &str| match text.parse::<Platform>() {
+        Ok(platform) => Ok(platform.normalized()),
+        Err(error) => Err(BuildError::input(format!("--platform {text}: {error}"))),
     };
     text.map_or(Ok(Vec::new()), |text| text.split(',').map(parse).collect())
 }

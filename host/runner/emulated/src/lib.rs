@@ -131,7 +131,7 @@ fn run_step(
         (rules.fd(), RULES_FD),
     ];
     descriptors.extend(stage.binds.iter().map(|bind| (bind.source.as_fd(), bind.fd)));
-    let child = spawn::spawn(&descriptors, scope.as_ref())?;
+    let child = spawn::spawn(&descriptors, scope.as_ref(), &step.limits.ulimits)?;
     // Else the end of the step's reports would never come.
     drop(status_writer);
     drop(broker_end);

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use kiln_emulated_core::config::{END_FD, FIRST_FD, LOADER_FD};
-use kiln_runner::{ExitStatus, OutputSink, RunError, Step, Stream};
+use kiln_runner::{ExitStatus, OutputSink, RunError, Step, Stream, Ulimit};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
@@ -24,6 +24,7 @@ const DESCRIPTORS: u64 = 1024;
 pub(crate) fn spawn(
     given: &[(BorrowedFd<'_>, i32)],
     scope: Option<&OwnedFd>,
+    ulimits: &[Ulimit],
 ) -> Result<Child, RunError> {
     // A source whose number is in the runner's range could be overwritten before its turn.
     let mut moved: Vec<OwnedFd> = Vec::new();
@@ -42,19 +43,30 @@ pub(crate) fn spawn(
     let mut command = Command::new(format!("/proc/self/fd/{LOADER_FD}"));
     command.arg0("kiln-init").env_clear().current_dir("/");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let set_up = move || set_up_child(&descriptors, scope);
+    let wanted = ulimits.to_vec();
+    let set_up = move || set_up_child(&descriptors, scope, &wanted);
     // SAFETY: the closure makes system calls only: no allocation, no lock, no other thread's state.
     unsafe { command.pre_exec(set_up) };
-    let child = command.spawn().map_err(|source| RunError::Io {
-        what: "start the step's first process".to_owned(),
-        source,
+    let child = command.spawn().map_err(|source| {
+        let what = match source.kind() {
+            std::io::ErrorKind::PermissionDenied if !ulimits.is_empty() => {
+                let limits: Vec<_> = ulimits.iter().map(ToString::to_string).collect();
+                format!("set --ulimit {}, above the hard limit of kiln's own", limits.join(" "))
+            }
+            _ => "start the step's first process".to_owned(),
+        };
+        RunError::Io { what, source }
     });
     drop(moved);
     child
 }
 
 /// Between fork and exec.
-fn set_up_child(descriptors: &[(RawFd, RawFd)], scope: Option<RawFd>) -> std::io::Result<()> {
+fn set_up_child(
+    descriptors: &[(RawFd, RawFd)],
+    scope: Option<RawFd>,
+    ulimits: &[Ulimit],
+) -> std::io::Result<()> {
     // Whatever kiln or its parents hold open stays out of the step.
     for (first, last) in [(3, FIRST_FD - 1), (END_FD, i32::MAX)] {
         close_on_exec(first, last)?;
@@ -69,6 +81,9 @@ fn set_up_child(descriptors: &[(RawFd, RawFd)], scope: Option<RawFd>) -> std::io
         if unsafe { libc::dup3(source, target, 0) } < 0 {
             return Err(std::io::Error::last_os_error());
         }
+    }
+    for ulimit in ulimits {
+        ulimit.set()?;
     }
     rustix::thread::set_no_new_privs(true)?;
     if let Some(scope) = scope {

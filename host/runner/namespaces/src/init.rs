@@ -133,9 +133,21 @@ fn prepare(plan: &Plan, ends: &Ends) -> Result<(), Failure> {
     rustix::process::setsid().at(Stage::Stdio)?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
     rustix::process::chdir(&*program.cwd).at(Stage::WorkingDirectory)?;
+    set_ulimits(program)?;
     restrict(plan)?;
     sys::process::close_from_on_exec(3).at(Stage::Descriptors)?;
     signal::unblock_all();
+    Ok(())
+}
+
+fn set_ulimits(program: &Program) -> Result<(), Failure> {
+    for (index, ulimit) in program.ulimits.iter().enumerate() {
+        ulimit.set().map_err(|errno| Failure {
+            stage: Stage::Ulimits,
+            index: u8::try_from(index).unwrap_or(u8::MAX),
+            errno,
+        })?;
+    }
     Ok(())
 }
 

@@ -6,7 +6,7 @@
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use kiln_runner::{Credentials, Mount, MountSource, Network, RunError, Step};
+use kiln_runner::{Credentials, Mount, MountSource, Network, RunError, Step, Ulimit};
 use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
@@ -84,6 +84,7 @@ pub(crate) struct Program {
     pub(crate) uid: Uid,
     pub(crate) gid: Gid,
     pub(crate) groups: Vec<Gid>,
+    pub(crate) ulimits: Vec<Ulimit>,
 }
 
 impl Plan {
@@ -145,6 +146,7 @@ impl Plan {
                 uid: Uid::ROOT,
                 gid: Gid::ROOT,
                 groups: vec![],
+                ulimits: vec![],
             },
             filter: crate::deny::program(),
             command_line: None,
@@ -181,6 +183,7 @@ impl Program {
             uid: Uid::from_raw(*uid),
             gid: Gid::from_raw(*gid),
             groups: groups.iter().map(|&group| Gid::from_raw(group)).collect(),
+            ulimits: step.limits.ulimits.clone(),
         })
     }
 }

@@ -116,6 +116,8 @@ stages! {
     Stdio = "dup3",
     /// The working directory.
     WorkingDirectory = "chdir",
+    /// Resource limits.
+    Ulimits = "setrlimit",
     /// The deny list.
     Seccomp = "seccomp(SECCOMP_SET_MODE_FILTER)",
     /// The bounding set.

@@ -166,6 +166,13 @@ fn set_up_error(step: &Step, Failure { stage, index, errno }: Failure) -> RunErr
         Stage::WorkingDirectory => format!("changing to {}", step.cwd.escape_ascii()),
         Stage::Uid => format!("becoming user {}", step.user.uid),
         Stage::Gid => format!("becoming group {}", step.user.gid),
+        Stage::Ulimits => match step.limits.ulimits.get(usize::from(index)) {
+            Some(ulimit) if errno == Errno::PERM => {
+                format!("--ulimit {ulimit} is above the hard limit that kiln itself has")
+            }
+            Some(ulimit) => format!("--ulimit {ulimit}"),
+            None => stage.call().to_owned(),
+        },
         other => format!("setting up the step: {}", other.call()),
     };
     io(what, errno.into())

@@ -307,7 +307,7 @@ fn step(script: &str) -> Step {
         network: Network::Default,
         hostname: "builder".into(),
         extra_hosts: vec![],
-        limits: Limits { timeout: Some(std::time::Duration::from_secs(30)), shm_size: None },
+        limits: Limits { timeout: Some(std::time::Duration::from_secs(30)), ..Limits::default() },
         cancel: Cancel::default(),
     }
 }

@@ -92,6 +92,9 @@ impl Runner for WasiRunner {
     }
 
     fn eligible(&self, rootfs: &Rootfs, step: &Step) -> Result<(), String> {
+        if !step.limits.ulimits.is_empty() {
+            return Err("--ulimit bounds native processes".to_owned());
+        }
         self.available().map_err(|error| error.to_string())?;
         let machine = self.machine().map_err(|error| error.to_string())?;
         let rootfs = Rootfs::open_existing(rootfs.dir_path()).map_err(|error| error.to_string())?;

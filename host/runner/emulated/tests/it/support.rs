@@ -198,7 +198,7 @@ impl Image {
             network: Network::Default,
             hostname: "builder".to_owned(),
             extra_hosts: Vec::new(),
-            limits: Limits { timeout: Some(Duration::from_secs(60)), shm_size: None },
+            limits: Limits { timeout: Some(Duration::from_secs(60)), ..Limits::default() },
             cancel: Cancel::default(),
         }
     }

@@ -121,7 +121,7 @@ pub(crate) fn step(argv: &[&str]) -> Step {
         network: Network::Default,
         hostname: "builder".into(),
         extra_hosts: vec![],
-        limits: Limits { timeout: Some(Duration::from_secs(60)), shm_size: None },
+        limits: Limits { timeout: Some(Duration::from_secs(60)), ..Limits::default() },
         cancel: kiln_runner::Cancel::default(),
     }
 }
