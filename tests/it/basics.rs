@@ -126,3 +126,16 @@ fn the_archives_hold_the_same_image() {
         serde_json::from_slice(&entries["manifest.json"].content).unwrap();
     assert_eq!(manifest[0]["RepoTags"], json!(["team/app:1"]));
 }
+
+#[test]
+fn windows_images_get_windows_ways() {
+    let kiln = Kiln::with(
+        "# escape=`\nFROM scratch\nWORKDIR C:\\app\\bin\nCOPY Dockerfile ..\\\nENTRYPOINT run it\n",
+    );
+    let image = kiln.build(&["--platform", "windows/amd64"]);
+    assert_eq!(image.last_layer().keys().collect::<Vec<_>>(), ["app", "app/Dockerfile"]);
+    let config = &image.config["config"];
+    assert_eq!(config["WorkingDir"], "\\app\\bin");
+    assert_eq!(config["Entrypoint"], serde_json::json!(["cmd", "/S", "/C", "run it"]));
+    assert!(config.get("Env").is_none(), "{config}");
+}

@@ -33,7 +33,8 @@ pub(crate) use self::env::Variables;
 pub(crate) use self::filesystem::{Filesystem, FinishedStage, write_layer};
 
 /// What the shell forms run with when no SHELL says otherwise.
-const DEFAULT_SHELL: [&str; 2] = ["/bin/sh", "-c"];
+const DEFAULT_SHELL: &[&str] = &["/bin/sh", "-c"];
+const DEFAULT_WINDOWS_SHELL: &[&str] = &["cmd", "/S", "/C"];
 
 /// The search path of an image whose config has none, as in Docker.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -184,11 +185,14 @@ impl StageRun<'_> {
 
     /// The shell of the shell forms.
     fn shell(&self) -> Vec<String> {
-        if self.config.config.shell.is_empty() {
-            DEFAULT_SHELL.map(str::to_owned).to_vec()
-        } else {
-            self.config.config.shell.clone()
+        if !self.config.config.shell.is_empty() {
+            return self.config.config.shell.clone();
         }
+        let words = match self.config.os.as_str() {
+            "windows" => DEFAULT_WINDOWS_SHELL,
+            _ => DEFAULT_SHELL,
+        };
+        words.iter().map(|&word| word.to_owned()).collect()
     }
 
     /// The platform that this stage builds for.
