@@ -19,6 +19,7 @@ mod errors;
 mod fidelity;
 mod memory;
 mod multi_stage;
+mod planning;
 mod registry;
 mod remote;
 mod reproducible;

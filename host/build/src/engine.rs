@@ -19,6 +19,7 @@ use crate::error::{BuildError, Context, ErrorKind, Result};
 use crate::events::{Event, EventSink, StepEnd, StepId};
 use crate::layers::LayerRef;
 use crate::plan::Plan;
+use crate::planned::Planning;
 use crate::remote::{Remotes, redact};
 use crate::request::BuildRequest;
 use crate::scratch::Scratch;
@@ -38,6 +39,14 @@ impl std::fmt::Debug for Services {
     }
 }
 
+/// Who can take a step.
+pub(crate) struct Choice {
+    /// The runners that can, best first.
+    pub(crate) usable: Vec<Arc<dyn Runner>>,
+    /// The others that were asked, and why they cannot.
+    pub(crate) refusals: Vec<(Kind, String)>,
+}
+
 /// One build.
 pub(crate) struct Engine<'a> {
     pub(crate) request: &'a BuildRequest,
@@ -51,6 +60,8 @@ pub(crate) struct Engine<'a> {
     pub(crate) images: ImageSources,
     /// What ADD fetches.
     pub(crate) remotes: &'a Remotes,
+    /// Collects decisions in place of executing anything, for `kiln plan`.
+    pub(crate) planning: Option<Planning>,
     services: &'a Services,
     events: &'a dyn EventSink,
     next_step: &'a AtomicU64,
@@ -76,6 +87,7 @@ impl<'a> Engine<'a> {
             context: Arc::new(context),
             images: ImageSources::default(),
             remotes: &request.remotes,
+            planning: None,
             services,
             events,
             next_step,
@@ -171,34 +183,42 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    /// The runners that can take a step, best first.
-    pub(crate) fn runners_for(&self, rootfs: &Rootfs, step: &Step) -> Result<Vec<Arc<dyn Runner>>> {
+    /// Which runners can take a step, and why the others cannot.
+    pub(crate) fn choose_runners(&self, rootfs: &Rootfs, step: &Step) -> Choice {
         let mut refusals = Vec::new();
         let mut usable = Vec::new();
         for runner in &self.services.runners {
-            let wanted = self.request.runner.map_or_else(
+            match self.request.runner {
+                Some(wanted) if wanted != runner.kind() => continue,
                 // Guests are taken only where they are asked for, until their layers have been
                 // compared with native ones over a corpus.
-                || runner.kind() != Kind::Wasi,
-                |wanted| wanted == runner.kind(),
-            );
-            if !wanted {
-                continue;
+                None if runner.kind() == Kind::Wasi => {
+                    refusals.push((Kind::Wasi, "taken only with --runner wasi".to_owned()));
+                    continue;
+                }
+                _ => {}
             }
             if let Err(reason) = runner.available() {
-                refusals.push(format!("{}: {reason}", runner.kind()));
+                refusals.push((runner.kind(), reason.to_string()));
                 continue;
             }
             match runner.eligible(rootfs, step) {
                 Ok(()) => usable.push(Arc::clone(runner)),
-                Err(reason) => refusals.push(format!("{}: {reason}", runner.kind())),
+                Err(reason) => refusals.push((runner.kind(), reason)),
             }
         }
+        Choice { usable, refusals }
+    }
+
+    /// The runners that can take a step, best first.
+    pub(crate) fn runners_for(&self, rootfs: &Rootfs, step: &Step) -> Result<Vec<Arc<dyn Runner>>> {
+        let Choice { usable, refusals } = self.choose_runners(rootfs, step);
         if usable.is_empty() {
             let reasons = if refusals.is_empty() {
                 "this kiln has no such runner".to_owned()
             } else {
-                refusals.join("; ")
+                let each = refusals.iter().map(|(kind, reason)| format!("{kind}: {reason}"));
+                each.collect::<Vec<_>>().join("; ")
             };
             return Err(BuildError::new(
                 ErrorKind::Environment,

@@ -25,6 +25,7 @@ mod history;
 mod layers;
 mod output;
 mod plan;
+mod planned;
 mod remote;
 mod request;
 mod schedule;
@@ -39,6 +40,7 @@ pub use engine::Services;
 pub use error::{BuildError, ErrorKind, Result};
 pub use events::{Event, EventSink, StepEnd, StepId, Stream};
 pub use output::Built;
+pub use planned::{PlannedBase, PlannedBuild, PlannedRunners, PlannedStage, PlannedStep};
 pub use remote::Remotes;
 pub use request::{
     BuildRequest, Destination, DockerfileText, NamedContext, Output, Secret, context_name,
@@ -49,6 +51,7 @@ use std::sync::atomic::AtomicU64;
 
 use engine::Engine;
 use plan::Plan;
+use planned::Planning;
 use schedule::{Compute, Needs, Schedule};
 use stage::{FinishedStage, Stages};
 
@@ -59,25 +62,56 @@ use stage::{FinishedStage, Stages};
 /// are written whole or not at all.
 pub fn build(request: &BuildRequest, services: &Services, events: &dyn EventSink) -> Result<Built> {
     output::check(request)?;
-    let plans = if request.platforms.is_empty() {
-        vec![Plan::new(request, None)?]
-    } else {
-        let plan = |platform| Plan::new(request, Some(platform));
-        request.platforms.iter().map(plan).collect::<Result<Vec<_>>>()?
-    };
+    let plans = plans(request)?;
     checks::before_build(request, events)?;
     let steps = AtomicU64::new(1);
     let mut images = Vec::new();
     let mut platforms = Vec::new();
     for plan in &plans {
         let engine = Engine::open(request, plan, services, events, &steps)?;
-        let schedule = Schedule::new(plan.stages.len(), request.cancel.clone());
-        let eager: Vec<usize> = plan.needed.iter().copied().collect();
-        let target = schedule.run(&BuildStages(&engine), &eager, plan.target)?;
+        let target = run_stages(&engine)?;
         images.push(output::make(&engine, &target)?);
         platforms.push((engine, target));
     }
     output::deliver(&platforms, &images)
+}
+
+/// Says what a build would do: nothing is executed, no layer is pulled, and of images only those
+/// that the target needs are looked at.
+///
+/// # Errors
+/// As [`build`], as far as that shows without executing anything.
+pub fn plan(
+    request: &BuildRequest,
+    services: &Services,
+    events: &dyn EventSink,
+) -> Result<Vec<PlannedBuild>> {
+    let steps = AtomicU64::new(1);
+    let mut planned = Vec::new();
+    for plan in &plans(request)? {
+        let mut engine = Engine::open(request, plan, services, events, &steps)?;
+        engine.planning = Some(Planning::default());
+        run_stages(&engine)?;
+        planned.extend(engine.planning.as_ref().map(|planning| planning.finish(plan)));
+    }
+    Ok(planned)
+}
+
+/// A plan for each platform.
+fn plans(request: &BuildRequest) -> Result<Vec<Plan>> {
+    if request.platforms.is_empty() {
+        return Ok(vec![Plan::new(request, None)?]);
+    }
+    let plan = |platform| Plan::new(request, Some(platform));
+    request.platforms.iter().map(plan).collect()
+}
+
+/// Takes the target's stage, and all that it needs, to its end.
+fn run_stages(engine: &Engine<'_>) -> Result<Arc<FinishedStage>> {
+    let plan = engine.plan;
+    let schedule = Schedule::new(plan.stages.len(), engine.request.cancel.clone());
+    let eager: Vec<usize> = plan.needed.iter().copied().collect();
+    schedule.run(&BuildStages(engine), &eager, plan.target)
 }
 
 /// Computes the stages of a plan.

@@ -21,7 +21,9 @@ pub(crate) enum Command {
     #[command(visible_alias = "b")]
     Build(Box<BuildArgs>),
     /// Check a Dockerfile without building it
-    Check(Box<CheckArgs>),
+    Check(Box<ResultArgs>),
+    /// Say what a build would do: stages, steps, what is cached, who would execute each RUN
+    Plan(Box<ResultArgs>),
     /// Say which runners work on this machine, and for each that does not, why and what to do
     Doctor(DoctorArgs),
 }
@@ -167,20 +169,20 @@ pub(crate) struct BuildArgs {
     pub(crate) foreign: ForeignArgs,
 }
 
-/// Arguments of `kiln check`.
+/// Arguments of `kiln check` and `kiln plan`.
 #[derive(Debug, Args)]
-pub(crate) struct CheckArgs {
-    /// How the findings are printed
+pub(crate) struct ResultArgs {
+    /// How the result is printed
     #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: CheckFormat,
+    pub(crate) format: ResultFormat,
 
     #[command(flatten)]
     pub(crate) build: BuildArgs,
 }
 
-/// `kiln check --format`.
+/// `kiln check --format`, `kiln plan --format`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum CheckFormat {
+pub(crate) enum ResultFormat {
     /// for people
     #[default]
     Text,

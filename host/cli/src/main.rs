@@ -25,6 +25,7 @@ fn main() -> ExitCode {
     let status = match cli.command {
         Command::Build(args) => commands::build::run(*args, &environment),
         Command::Check(args) => commands::check::run(&args.build, args.format, &environment),
+        Command::Plan(args) => commands::plan::run(&args.build, args.format, &environment),
         Command::Doctor(args) => commands::doctor::run(&args, &environment),
     };
     status.into()

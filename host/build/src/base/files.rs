@@ -33,6 +33,10 @@ pub(super) fn from_files(
         Some(record) => {
             LayerRef { descriptor: record.descriptor, diff_id: record.diff_id, origin: None }
         }
+        None if cx.planning.is_some() => {
+            let unknown = Some(format!("{} is not in the cache yet", source.shown()));
+            return Ok(Start { unknown, ..scratch(platform) });
+        }
         None => {
             let dir = cx.scratch.new_dir()?;
             let rootfs = Rootfs::create(&dir)

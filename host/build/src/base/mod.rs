@@ -23,6 +23,8 @@ pub(crate) struct Start {
     pub(crate) layers: Vec<LayerRef>,
     pub(crate) variables: Variables,
     pub(crate) filesystem: Filesystem,
+    /// In a plan: why the layers are not known.
+    pub(crate) unknown: Option<String>,
 }
 
 /// Resolves the base of a stage; `name` is how the step is shown.
@@ -45,6 +47,10 @@ pub(crate) fn open(
                 layers: stage.layers.clone(),
                 variables: stage.variables.clone(),
                 filesystem,
+                unknown: stage
+                    .unknown
+                    .as_ref()
+                    .map(|_| "steps of its base are executed".to_owned()),
             })
         }
         // The target's platform, whatever --platform says: there is nothing to choose from.
@@ -80,7 +86,7 @@ fn from_image(cx: &Engine<'_>, base: &Base, platform: &Platform) -> Result<Start
             return Err(BuildError::failed("a stage is not an image"));
         }
     };
-    Ok(Start { config, layers, variables: Variables::default(), filesystem: Filesystem::default() })
+    Ok(Start { layers, ..from_config(config) })
 }
 
 fn parse_reference(name: &str) -> Result<Reference> {
@@ -98,10 +104,15 @@ fn parse_reference(name: &str) -> Result<Reference> {
 fn scratch(platform: &Platform) -> Start {
     let mut config = ImageConfig::new(&image::to_oci(platform));
     config.config.working_dir = if platform.os == "windows" { "\\" } else { "/" }.to_owned();
+    from_config(config)
+}
+
+fn from_config(config: ImageConfig) -> Start {
     Start {
         config,
         layers: Vec::new(),
         variables: Variables::default(),
         filesystem: Filesystem::default(),
+        unknown: None,
     }
 }

@@ -48,6 +48,8 @@ pub(crate) struct FinishedStage {
     pub(crate) layers: Vec<LayerRef>,
     /// The variables and arguments that a stage based on this one starts with.
     pub(crate) variables: Variables,
+    /// In a plan: why the layers are not all known.
+    pub(crate) unknown: Option<String>,
     filesystem: Mutex<Filesystem>,
 }
 
@@ -58,7 +60,7 @@ impl FinishedStage {
         variables: Variables,
         filesystem: Filesystem,
     ) -> Self {
-        Self { config, layers, variables, filesystem: Mutex::new(filesystem) }
+        Self { config, layers, variables, unknown: None, filesystem: Mutex::new(filesystem) }
     }
 
     /// The root file system, to be read; made on first use.

@@ -7,6 +7,7 @@ mod env;
 mod filesystem;
 mod metadata;
 mod mounts;
+mod planned;
 mod run;
 mod sources;
 mod wildcard;
@@ -50,6 +51,8 @@ pub(crate) trait Stages {
 enum Done {
     Executed,
     Cached,
+    /// In a plan alone: it would have to be executed.
+    NotCached,
 }
 
 /// A stage that is being executed.
@@ -63,6 +66,8 @@ pub(crate) struct StageRun<'a> {
     variables: Variables,
     cmd_is_set: bool,
     filesystem: Filesystem,
+    /// In a plan: why the layers are not known from here on.
+    unknown: Option<String>,
     progress: Numbers,
     /// The step that is being executed, for notes and output.
     step: StepId,
@@ -113,6 +118,7 @@ pub(crate) fn run(cx: &Engine<'_>, stages: &dyn Stages, index: usize) -> Result<
         layers: base.layers,
         cmd_is_set: false,
         filesystem: base.filesystem,
+        unknown: base.unknown,
         progress: Numbers { next: 2, ..progress },
         step: 0,
     };
@@ -124,7 +130,10 @@ pub(crate) fn run(cx: &Engine<'_>, stages: &dyn Stages, index: usize) -> Result<
     for command in &plan.commands {
         stage.execute(command).map_err(|error| cx.locate(error, command))?;
     }
-    Ok(FinishedStage::new(stage.config, stage.layers, stage.variables, stage.filesystem))
+    let mut finished =
+        FinishedStage::new(stage.config, stage.layers, stage.variables, stage.filesystem);
+    finished.unknown = stage.unknown;
+    Ok(finished)
 }
 
 /// The base image's ONBUILD triggers, parsed.
@@ -155,6 +164,9 @@ impl StageRun<'_> {
             return Ok(());
         }
         let name = self.progress.advance(&instruction.text);
+        if let Some(planning) = &self.cx.planning {
+            return self.plan_step(name, &instruction, planning);
+        }
         self.numbered(&name, |stage| match &instruction.kind {
             Kind::Run(run) => stage.run(run),
             Kind::Copy(copy) => stage.copy(copy),
@@ -171,7 +183,7 @@ impl StageRun<'_> {
         let started = Instant::now();
         let result = step(self);
         let end = match &result {
-            Ok(Done::Executed) => StepEnd::Done,
+            Ok(Done::Executed | Done::NotCached) => StepEnd::Done,
             Ok(Done::Cached) => StepEnd::Cached,
             Err(_) => StepEnd::Failed,
         };

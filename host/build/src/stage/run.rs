@@ -24,11 +24,7 @@ impl StageRun<'_> {
     pub(super) fn run(&mut self, run: &Run) -> Result<Done> {
         self.refuse_unsupported(run)?;
         let script = run.script();
-        let argv = match &script {
-            Script::Exec(argv) => argv.clone(),
-            Script::Shell(text) => self.with_shell(text.clone()),
-            Script::File { name, .. } => self.with_shell(format!("{}/{name}", Script::DIR)),
-        };
+        let argv = self.argv(&script);
         if argv.is_empty() || argv[0].is_empty() {
             return Err(BuildError::input("RUN: no command was given"));
         }
@@ -70,7 +66,16 @@ impl StageRun<'_> {
         given.filter(|name| !name.is_empty()).unwrap_or(HOSTNAME)
     }
 
-    fn refuse_unsupported(&self, run: &Run) -> Result<()> {
+    /// The program and its arguments.
+    pub(super) fn argv(&self, script: &Script) -> Vec<String> {
+        match script {
+            Script::Exec(argv) => argv.clone(),
+            Script::Shell(text) => self.with_shell(text.clone()),
+            Script::File { name, .. } => self.with_shell(format!("{}/{name}", Script::DIR)),
+        }
+    }
+
+    pub(super) fn refuse_unsupported(&self, run: &Run) -> Result<()> {
         if run.security == Security::Insecure {
             return Err(BuildError::input("RUN --security=insecure is not supported")
                 .with_hint("kiln grants no step more rights than the pod has; remove the flag"));

@@ -10,7 +10,7 @@ use kiln_image::layer::compress::Compression;
 use kiln_runner::{Cancel, Kind, Network};
 
 use super::{context, secrets, services};
-use crate::args::{BuildArgs, CheckFormat, CompressionChoice, NetworkMode, RunnerChoice};
+use crate::args::{BuildArgs, CompressionChoice, NetworkMode, ResultFormat, RunnerChoice};
 use crate::environment::Environment;
 use crate::exit::ExitStatus;
 use crate::{interrupt, progress, report_error, spec};
@@ -18,7 +18,7 @@ use crate::{interrupt, progress, report_error, spec};
 /// Builds; the digest alone goes to stdout.
 pub(crate) fn run(args: BuildArgs, environment: &Environment) -> ExitStatus {
     if args.check {
-        return super::check::run(&args, CheckFormat::Text, environment);
+        return super::check::run(&args, ResultFormat::Text, environment);
     }
     match build(&args, environment) {
         Ok(built) => {
@@ -77,7 +77,7 @@ fn write_results(args: &BuildArgs, built: &Built) -> anyhow::Result<()> {
 
 /// Makes kiln root of a user namespace where the namespaces runner may be used, needs it and gets
 /// it; elsewhere kiln goes on as it is, with the runners that need nothing.
-fn enter_user_namespace(runner: RunnerChoice, environment: &Environment) -> Result<()> {
+pub(super) fn enter_user_namespace(runner: RunnerChoice, environment: &Environment) -> Result<()> {
     if matches!(runner, RunnerChoice::Wasi | RunnerChoice::Emulated) {
         return Ok(());
     }

@@ -6,13 +6,13 @@ use kiln_runner::Cancel;
 use serde_json::{Value, json};
 
 use super::build;
-use crate::args::{BuildArgs, CheckFormat};
+use crate::args::{BuildArgs, ResultFormat};
 use crate::environment::Environment;
 use crate::exit::ExitStatus;
 use crate::{progress, report_error};
 
 /// Checks a Dockerfile and prints what was found.
-pub(crate) fn run(args: &BuildArgs, format: CheckFormat, environment: &Environment) -> ExitStatus {
+pub(crate) fn run(args: &BuildArgs, format: ResultFormat, environment: &Environment) -> ExitStatus {
     match request(args, environment).and_then(|r| findings(&r, format)) {
         Ok(clean) => {
             if clean {
@@ -35,11 +35,11 @@ fn request(args: &BuildArgs, environment: &Environment) -> Result<BuildRequest> 
 
 /// Prints the findings; true when there are none.
 #[expect(clippy::print_stdout, reason = "the findings are the command's result")]
-fn findings(request: &BuildRequest, format: CheckFormat) -> Result<bool> {
+fn findings(request: &BuildRequest, format: ResultFormat) -> Result<bool> {
     let report = kiln_build::check(request, request.target.is_none());
     match format {
-        CheckFormat::Json => println!("{}", as_json(request, &report)),
-        CheckFormat::Text => print!("{}", as_text(request, &report)),
+        ResultFormat::Json => println!("{}", as_json(request, &report)),
+        ResultFormat::Text => print!("{}", as_text(request, &report)),
     }
     if report.warnings.is_empty()
         && let Some(error) = report.error

@@ -4,5 +4,6 @@ pub(crate) mod build;
 pub(crate) mod check;
 mod context;
 pub(crate) mod doctor;
+pub(crate) mod plan;
 mod secrets;
 mod services;
