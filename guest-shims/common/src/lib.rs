@@ -10,6 +10,7 @@
 pub mod args;
 mod context;
 pub mod escape;
+pub mod float;
 pub mod glob;
 pub mod locale;
 pub mod mode;

@@ -213,6 +213,26 @@ pub struct Launch {
     pub empty_input: bool,
 }
 
+/// Which end of a started program's pipe this one gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piped {
+    /// Neither: it shares standard input and output.
+    Nothing,
+    /// Its standard input, to write to.
+    Input,
+    /// Its standard output, to read from.
+    Output,
+}
+
+/// How a program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// With this exit status.
+    Exited(u8),
+    /// By this signal.
+    Signaled(u8),
+}
+
 /// Reads a whole file that is known to be small, such as `/etc/passwd`.
 ///
 /// # Errors

@@ -14,7 +14,7 @@ use rustix::{
     process as rprocess,
 };
 
-use super::{SetTime, Stat, Time, path};
+use super::{Ended, Piped, SetTime, Stat, Time, path};
 use crate::paths;
 
 pub(super) const ENOTEMPTY: i32 = rustix::io::Errno::NOTEMPTY.raw_os_error();
@@ -376,6 +376,48 @@ pub fn spawn(argv: &[Vec<u8>], launch: &super::Launch) -> io::Result<u8> {
     let status = command.status()?;
     let signal = || 128 + status.signal().unwrap_or(0);
     Ok(u8::try_from(status.code().unwrap_or_else(signal)).unwrap_or(u8::MAX))
+}
+
+/// A program that was started.
+#[derive(Debug)]
+pub struct Child(process::Child);
+
+/// Starts a program with a pipe to or from it.
+///
+/// # Errors
+///
+/// See [`spawn`].
+pub fn start(argv: &[Vec<u8>], piped: Piped) -> io::Result<(Child, Option<fs::File>)> {
+    let Some((name, args)) = argv.split_first() else {
+        return Err(io::Error::from(io::ErrorKind::InvalidInput));
+    };
+    let mut command = process::Command::new(paths::to_os(name));
+    command.args(args.iter().map(|arg| paths::to_os(arg)));
+    match piped {
+        Piped::Nothing => {}
+        Piped::Input => drop(command.stdin(process::Stdio::piped())),
+        Piped::Output => drop(command.stdout(process::Stdio::piped())),
+    }
+    let mut child = command.spawn()?;
+    let input = child.stdin.take().map(|pipe| fs::File::from(std::os::fd::OwnedFd::from(pipe)));
+    let output = child.stdout.take().map(|pipe| fs::File::from(std::os::fd::OwnedFd::from(pipe)));
+    Ok((Child(child), input.or(output)))
+}
+
+impl Child {
+    /// Waits for its end.
+    ///
+    /// # Errors
+    ///
+    /// See [`stat`].
+    pub fn wait(mut self) -> io::Result<Ended> {
+        let status = self.0.wait()?;
+        let byte = |number: i32| u8::try_from(number).unwrap_or(u8::MAX);
+        Ok(match status.code() {
+            Some(code) => Ended::Exited(byte(code)),
+            None => Ended::Signaled(byte(status.signal().unwrap_or(0))),
+        })
+    }
 }
 
 /// The exit status that says *needs native* in a native test build.

@@ -8,7 +8,7 @@ use kiln_guest_abi::{
     wire::{errno, open},
 };
 
-use super::{SetTime, Stat, Time, makedev};
+use super::{Ended, Piped, SetTime, Stat, Time, makedev};
 
 pub(super) const ENOTEMPTY: i32 = errno::ENOTEMPTY;
 pub(super) const EISDIR: i32 = errno::EISDIR;
@@ -337,6 +337,45 @@ pub fn spawn(argv: &[Vec<u8>], launch: &super::Launch) -> io::Result<u8> {
         command.spawn()?
     };
     Ok(u8::try_from(process::wait(pid)?.shell_code()).unwrap_or(u8::MAX))
+}
+
+/// A program that was started.
+#[derive(Debug)]
+pub struct Child(process::Pid);
+
+/// Starts a program with a pipe to or from it.
+///
+/// # Errors
+///
+/// See [`spawn`].
+pub fn start(argv: &[Vec<u8>], piped: Piped) -> io::Result<(Child, Option<File>)> {
+    let command = process::Command::inherit(argv.to_vec());
+    let number = match piped {
+        Piped::Nothing => return Ok((Child(command.spawn()?), None)),
+        Piped::Input => 0,
+        Piped::Output => 1,
+    };
+    let (read, write) = kiln_guest_abi::fd::pipe()?;
+    let (theirs, ours) = if piped == Piped::Input { (read, write) } else { (write, read) };
+    let started = command.fd(number, theirs).spawn();
+    kiln_guest_abi::fd::close(theirs)?;
+    let ours = kiln_guest_abi::fd::into_file(ours);
+    Ok((Child(started?), Some(ours)))
+}
+
+impl Child {
+    /// Waits for its end.
+    ///
+    /// # Errors
+    ///
+    /// See [`stat`].
+    pub fn wait(self) -> io::Result<Ended> {
+        let byte = |number: i32| u8::try_from(number).unwrap_or(u8::MAX);
+        Ok(match process::wait(self.0)? {
+            process::Status::Exited(code) => Ended::Exited(byte(code)),
+            process::Status::Signaled(signal) => Ended::Signaled(byte(signal)),
+        })
+    }
 }
 
 /// The processors that a native process of the step could use.
