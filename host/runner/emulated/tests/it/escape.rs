@@ -1,11 +1,17 @@
 //! Hostile steps. What counts is asserted on the pod's side: its files, processes and sockets.
 
+#![expect(unsafe_code, reason = "System V segments have no safe library")]
+
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
-use std::os::unix::net::{SocketAddr, UnixListener};
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use kiln_rootfs::index::Index;
 
 use crate::support::{Image, as_pod, works_here};
 
@@ -43,7 +49,11 @@ fn nothing_of_the_pod_can_be_read_or_changed() {
     }
     as_pod(|| {
         let Some(image) = Image::small() else { return };
-        if !image.compile("hostile", include_str!("hostile.c"), &[]) {
+        if !image.compile(
+            "hostile",
+            concat!(include_str!("gate.c"), include_str!("hostile.c")),
+            &[],
+        ) {
             return;
         }
         let pod = image.dir.path().join("pod");
@@ -128,6 +138,235 @@ fn nothing_of_the_pod_can_be_read_or_changed() {
             assert!(ran.out.contains(&line), "{must_fail}\n{}", ran.out);
         }
         drop(leaked);
+    });
+}
+
+/// A System V shared memory segment with a secret, removed on drop.
+struct Segment {
+    key: libc::key_t,
+    id: i32,
+    memory: *mut u8,
+}
+
+impl Segment {
+    const SECRET: &[u8] = b"CANARY-segment\0";
+
+    fn new() -> Self {
+        let key = libc::key_t::try_from(std::process::id()).unwrap() ^ 0x4b49_0000;
+        let flags = 0o600 | libc::IPC_CREAT;
+        // SAFETY: a fresh segment of a page, attached where the kernel finds room.
+        let (id, memory) = unsafe {
+            let id = libc::shmget(key, 4096, flags);
+            let memory = libc::shmat(id, std::ptr::null(), 0).cast::<u8>();
+            assert!(id >= 0 && memory as isize != -1);
+            std::ptr::copy_nonoverlapping(Self::SECRET.as_ptr(), memory, Self::SECRET.len());
+            (id, memory)
+        };
+        Self { key, id, memory }
+    }
+
+    fn is_untouched(&self) -> bool {
+        // SAFETY: the segment is a page, and attached.
+        let content = unsafe { std::slice::from_raw_parts(self.memory, Self::SECRET.len()) };
+        // SAFETY: asks for the segment's state, which the kernel writes.
+        let exists = unsafe { libc::shmctl(self.id, libc::IPC_STAT, &mut std::mem::zeroed()) };
+        content == Self::SECRET && exists == 0
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        // SAFETY: our own segment, which nobody uses any more.
+        unsafe {
+            libc::shmdt(self.memory.cast());
+            libc::shmctl(self.id, libc::IPC_RMID, std::ptr::null_mut());
+        }
+    }
+}
+
+/// What a step could change of another process: its signals are seen by its being alive.
+fn state_of(pid: u32) -> String {
+    let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap();
+    let stat = read("stat");
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+    let status = read("status");
+    let kept = ["TracerPid", "Cpus_allowed:", "NSpid", "Seccomp:"];
+    let lines: Vec<&str> =
+        status.lines().filter(|line| kept.iter().any(|start| line.starts_with(start))).collect();
+    // Process group, session, priority, nice value, policy.
+    let scheduling: Vec<_> = [2, 3, 15, 16, 38].iter().map(|&at| fields.get(at)).collect();
+    format!("{scheduling:?} {lines:?} {}", read("limits"))
+}
+
+#[test]
+fn what_belongs_to_others_stays_theirs() {
+    if !works_here() {
+        return;
+    }
+    as_pod(|| {
+        let Some(image) = Image::small() else { return };
+        let source = concat!(include_str!("gate.c"), include_str!("reach.c"));
+        if !image.compile("reach", source, &[]) {
+            return;
+        }
+        let pod = image.dir.path().join("pod");
+        let mounted = image.dir.path().join("mounted");
+        let xattr = rustix::fs::XattrFlags::empty();
+        for (directory, file) in [(&pod, "secret"), (&mounted, "kept")] {
+            std::fs::create_dir(directory).unwrap();
+            std::fs::write(directory.join(file), "CANARY-file\n").unwrap();
+            let _ = rustix::fs::setxattr(directory.join(file), "user.keep", b"k", xattr);
+        }
+        std::os::unix::fs::symlink("secret", pod.join("link")).unwrap();
+        let datagrams = UnixDatagram::bind(pod.join("datagrams")).unwrap();
+        let name = format!("kiln-datagrams-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(&name).unwrap();
+        let named = UnixDatagram::bind_addr(&address).unwrap();
+        datagrams.set_nonblocking(true).unwrap();
+        named.set_nonblocking(true).unwrap();
+        let segment = Segment::new();
+        let mut victim = Command::new("sleep")
+            .arg("600")
+            .env("VICTIM", "CANARY-environment")
+            .current_dir(&pod)
+            .stdin(Stdio::from(std::fs::File::open(pod.join("secret")).unwrap()))
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let kiln = std::process::id();
+
+        let before = (snapshot(&pod), snapshot(&mounted));
+        let states = (state_of(kiln), state_of(victim.id()));
+        let arguments = [
+            "reach".to_owned(),
+            pod.to_string_lossy().into_owned(),
+            kiln.to_string(),
+            victim.id().to_string(),
+            name.clone(),
+            segment.key.to_string(),
+            segment.id.to_string(),
+            "/mounted".to_owned(),
+        ];
+        let mut step = Image::step(&arguments.each_ref().map(String::as_str));
+        step.mounts.push(kiln_runner::Mount {
+            target: b"/mounted".to_vec(),
+            source: kiln_runner::MountSource::Host(Arc::new(open_directory(&mounted))),
+            read_only: true,
+        });
+        let ran = image.run(&step);
+        let after = (snapshot(&pod), snapshot(&mounted));
+        let alive = victim.try_wait().unwrap().is_none();
+        let states_after = (state_of(kiln), state_of(victim.id()));
+        victim.kill().unwrap();
+        victim.wait().unwrap();
+
+        assert_eq!(ran.code(), 0, "{}\n{}", ran.out, ran.err);
+        assert!(!ran.out.contains("LEAK") && !ran.out.contains("CANARY"), "{}", ran.out);
+        assert!(alive, "the victim was killed");
+        assert_eq!(before, after, "{}", ran.out);
+        assert_eq!(states, states_after, "{}", ran.out);
+        assert!(segment.is_untouched(), "{}", ran.out);
+        let mut buffer = [0; 16];
+        assert!(datagrams.recv(&mut buffer).is_err(), "a datagram for the pod's socket");
+        assert!(named.recv(&mut buffer).is_err(), "a datagram for the pod's abstract socket");
+        let tries: Vec<&str> = ran.out.lines().filter(|line| line.contains(": ")).collect();
+        assert!(tries.len() >= 150, "{}", ran.out);
+        for line in tries {
+            assert!(line.contains(": -"), "{line}\n{}", ran.out);
+            // Requests were answered: they did not fail for being malformed on the way.
+            assert!(!line.ends_with("000"), "{line}\n{}", ran.out);
+        }
+        assert!(ran.out.contains("own mode 1\nown times 1\n"), "{}", ran.out);
+    });
+}
+
+fn open_directory(path: &Path) -> OwnedFd {
+    let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, rustix::fs::Mode::empty()).unwrap()
+}
+
+#[test]
+fn steps_side_by_side_do_not_reach_each_other() {
+    if !works_here() {
+        return;
+    }
+    as_pod(|| {
+        let (Some(quiet), Some(hostile)) = (Image::small(), Image::small()) else { return };
+        let source = concat!(include_str!("gate.c"), include_str!("sibling.c"));
+        if !hostile.compile("sibling", source, &[]) {
+            return;
+        }
+        let root = quiet.root();
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                let mut step = Image::step(&["sh", "-ec", QUIET]);
+                step.env.push((b"TOKEN".to_vec(), b"CANARY-environment".to_vec()));
+                quiet.run(&step)
+            });
+            let marker = root.join("up");
+            for _ in 0..500 {
+                if marker.exists() {
+                    break;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            let pid = std::fs::read_to_string(&marker).unwrap();
+            let path = root.to_string_lossy().into_owned();
+            let ran = hostile.run(&Image::step(&["sibling", &path, pid.trim()]));
+            std::fs::write(root.join("done"), "").unwrap();
+            let other = other.join().unwrap();
+
+            assert_eq!(ran.code(), 0, "{}\n{}", ran.out, ran.err);
+            assert!(!ran.out.contains("LEAK") && !ran.out.contains("CANARY"), "{}", ran.out);
+            for line in ran.out.lines().filter(|line| line.contains(": ")) {
+                assert!(line.contains(": -"), "{line}\n{}", ran.out);
+            }
+            assert_eq!(other.ok(), "600 CANARY-file\n", "{}", ran.out);
+        });
+    });
+}
+
+/// A step that holds secrets while another one looks for them.
+const QUIET: &str = "umask 077; echo CANARY-file > /secret; sleep 60 & echo $! > /up
+    while [ ! -e /done ]; do sleep 0.05; done
+    kill -0 $!; echo $(stat -c %a /secret) $(cat /secret)";
+
+#[test]
+fn what_a_step_shares_with_the_builder_may_be_broken() {
+    if !works_here() {
+        return;
+    }
+    as_pod(|| {
+        let Some(image) = Image::small() else { return };
+        let source = concat!(include_str!("gate.c"), include_str!("tamper.c"));
+        if !image.compile("tamper", source, &[]) {
+            return;
+        }
+        let before = Index::take(&image.rootfs).unwrap();
+        let ran = image.run(&Image::step(&["tamper"]));
+        assert_eq!((ran.code(), ran.out.as_str()), (0, "cut 0\n"), "{}", ran.err);
+        // The builder goes on: it sees what is there, and the next step runs.
+        let (changes, _) = kiln_rootfs::changes::diff(before, &image.rootfs).unwrap();
+        assert!(changes.get(b"deep/d/d").is_some());
+        assert_eq!(image.sh("echo on").ok(), "on\n");
+    });
+}
+
+#[test]
+fn who_asks_to_be_traced_by_its_parent_does_not_stop_the_step() {
+    if !works_here() {
+        return;
+    }
+    as_pod(|| {
+        let Some(image) = Image::small() else { return };
+        let source = "#include <signal.h>\n#include <stdlib.h>\n#include <sys/ptrace.h>\n
+            static void go_on(int s) {}
+            int main(void) { signal(SIGUSR1, go_on); ptrace(PTRACE_TRACEME, 0, 0, 0);
+            raise(SIGUSR1); exit(7); }";
+        if !image.compile("traced", source, &[]) {
+            return;
+        }
+        assert_eq!(image.run(&Image::step(&["traced"])).code(), 7);
     });
 }
 

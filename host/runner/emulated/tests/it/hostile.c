@@ -1,34 +1,9 @@
 // A guest that takes the handler over: it maps code into the range that the filter lets through and
 // makes raw calls from there. argv[1] = the pod's directory, argv[2] = a victim's pid,
 // argv[3] = an abstract socket's name, argv[4] = a TCP port. It prints what it could get.
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/ptrace.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/un.h>
-#include <netinet/in.h>
-#include <unistd.h>
 
-static long (*gate)(long, long, long, long, long, long, long);
-#define G(n, ...) G_(n, ##__VA_ARGS__, 0, 0, 0, 0, 0, 0)
-#define G_(n, a, b, c, d, e, f, ...) gate(n, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
-
-static int tries;
-static void tell(const char *what, long result) {
-    tries++;
-    printf("%s: %ld\n", what, result);
-    fflush(stdout);
-}
 static void dump(const char *what, long fd) {
     char b[256];
     tell(what, fd);
@@ -100,13 +75,7 @@ int main(int argc, char **argv) {
     tell("view link race done", 0);
 
     // Then past the handler.
-    unsigned char *page = mmap((void *)0x700001ff0000, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
-                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-    if (page == MAP_FAILED) { perror("gate"); return 1; }
-    static const unsigned char code[] = {0x48, 0x89, 0xf8, 0x48, 0x89, 0xf7, 0x48, 0x89, 0xd6, 0x48,
-        0x89, 0xca, 0x4d, 0x89, 0xc2, 0x4d, 0x89, 0xc8, 0x4c, 0x8b, 0x4c, 0x24, 0x08, 0x0f, 0x05, 0xc3};
-    memcpy(page, code, sizeof code);
-    gate = (void *)page;
+    open_gate();
     tell("gate open", G(SYS_getppid));
 
     dump("open", G(SYS_open, in("secret"), O_RDONLY));

@@ -9,5 +9,6 @@ mod escape;
 mod exec;
 mod identity;
 mod messages;
+mod metadata;
 mod support;
 mod view;
