@@ -5,10 +5,10 @@ KILN := target/release/kiln
 TEST_TMP := $(shell cp /bin/true /dev/shm/.kiln-try 2>/dev/null && /dev/shm/.kiln-try && echo /dev/shm || echo /tmp; rm -f /dev/shm/.kiln-try)
 DEMO := target/demo
 
-.PHONY: help guests guests-release demo test conformance check bench setup toolchain release clean
+.PHONY: help guests guests-release demo test conformance check bench bench-emulated setup toolchain release clean
 
 help: ## say what there is
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
 
 # The WASI programs that the binary carries, compiled ahead of time: target/guests/packed.
 guests: toolchain ## compile the guest shims
@@ -43,6 +43,11 @@ check: toolchain ## formatter, lints, dependency rules
 bench: guests-release setup ## measure kiln beside its peers
 	$(CARGO) build --release --package kiln
 	bash tests/bench.sh
+
+bench-emulated: setup ## measure the emulated runner beside chroot and PRoot: docs/emulated-speed.md
+	for program in proot npm pip3; do command -v $$program >/dev/null || apt-get install -y -qq --no-install-recommends proot npm python3-pip; done
+	$(CARGO) build --release --package kiln-runner-emulated --example emulated-run
+	TMPDIR=$(TEST_TMP) python3 tests/bench_emulated.py --write docs/emulated-speed.md
 
 release: guests-release ## a static binary for containers: target/x86_64-unknown-linux-musl/release/kiln
 	command -v musl-gcc >/dev/null || (apt-get update -qq && apt-get install -y -qq musl-tools)

@@ -1,6 +1,6 @@
 //! The SIGSYS handler: every trapped call of the guest comes here.
 
-use core::sync::atomic::AtomicU32;
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use kiln_emulated_core::arch::nr;
 use kiln_emulated_core::dispatch::{Answer, Later, dispatch};
@@ -13,6 +13,7 @@ use crate::entry::{later_gate, signal_entry, signal_return};
 use crate::exec;
 use crate::guest::InProcess;
 use crate::process::world;
+use crate::shortcut;
 use crate::slots::{Slot, claim_pending};
 use crate::system::{call, checked, die};
 
@@ -103,7 +104,10 @@ pub unsafe extern "C" fn handle(
         nr::RT_SIGSUSPEND => mask_call(context, number, a, 0),
         nr::PSELECT6 => pselect(context, a),
         _ => match dispatch(&world(), &mut slot.scratch, number, a) {
-            Answer::Now(value) => context.answer(value),
+            Answer::Now(value) => {
+                context.answer(value);
+                shortcut::consider(number, context.rip as usize);
+            }
             Answer::Later(later) => make_later(context, &later, None),
             Answer::Connect(socket, peer) => {
                 context.answer(value(broker::connect(socket, &peer, context.mask)));
@@ -191,6 +195,10 @@ fn set_action(a: [usize; 6]) -> Result<usize> {
             *word = u64::from_ne_bytes(bytes.try_into().unwrap_or_default());
         }
         action[3] &= !SIGSYS_BIT;
+        // Neither SIG_DFL nor SIG_IGN.
+        if action[0] > 1 {
+            shortcut::HAS_HANDLERS.store(1, Relaxed);
+        }
         pointer = action.as_ptr() as usize;
     }
     // SAFETY: the new action is a copy of ours, the old one goes where the guest said.

@@ -22,6 +22,7 @@ mod init;
 mod load;
 mod memory;
 mod process;
+mod shortcut;
 mod slots;
 mod system;
 

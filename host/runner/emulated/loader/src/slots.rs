@@ -13,7 +13,7 @@ use kiln_emulated_core::world::Scratch;
 use crate::system::{call, die, plain};
 
 /// How many threads of a process can be inside the handler at once; more wait.
-const SLOTS: usize = 64;
+pub const SLOTS: usize = 64;
 /// How many calls of a process can be waiting after their handler; more wait inside it.
 const PENDING: usize = 448;
 /// A slot's size: buffers at the low end, the stack above.
@@ -33,6 +33,8 @@ pub struct Slot {
     pub head: [u8; kiln_emulated_core::elf::HEADERS],
     /// Strings for execve(2).
     pub text: [u8; ENCODED_LEN + 2 * 4096 + 128],
+    /// The guest's vector registers during a shortcut.
+    pub vectors: [u64; 32],
     /// Where the slot's owner is noted; zero is free.
     pub owner: *const AtomicU32,
 }
@@ -40,19 +42,35 @@ pub struct Slot {
 const _: () = assert!(size_of::<Slot>() < SLOT_SIZE - 40 * 1024, "the stack must have 40 KiB");
 
 #[repr(C, align(4096))]
-struct Area(UnsafeCell<[u8; SLOTS * SLOT_SIZE]>);
+pub struct Area(UnsafeCell<[u8; SLOTS * SLOT_SIZE]>);
 
 // SAFETY: a slot is only touched by who owns it.
 unsafe impl Sync for Area {}
 
-static AREA: Area = Area(UnsafeCell::new([0; SLOTS * SLOT_SIZE]));
+/// The slots.
+pub static AREA: Area = Area(UnsafeCell::new([0; SLOTS * SLOT_SIZE]));
 
 /// Who owns what. A page of its own, which the kernel empties in a forked child: the threads that
 /// owned slots do not exist there.
 #[repr(C, align(4096))]
-struct Owners([AtomicU32; 1024]);
+pub struct Owners([AtomicU32; 1024]);
 
-static OWNERS: Owners = Owners([const { AtomicU32::new(0) }; 1024]);
+/// See the type.
+pub static OWNERS: Owners = Owners([const { AtomicU32::new(0) }; 1024]);
+
+/// Places of calls that are counted; two words each, after the owners.
+pub const COUNTERS: usize = 240;
+const _: () = assert!(SLOTS + PENDING + 2 * COUNTERS < 1024);
+
+/// A word of the counters, which start anew in a forked child.
+pub fn counter(index: usize) -> Option<&'static AtomicU32> {
+    OWNERS.0.get(SLOTS + PENDING + index)
+}
+
+/// The process that this memory belongs to, or zero; a child of vfork(2) is another.
+pub fn home() -> Option<&'static AtomicU32> {
+    OWNERS.0.last()
+}
 
 /// A call that is made after its handler, from the gate in `entry.rs`, which knows this layout.
 #[repr(C)]

@@ -10,5 +10,6 @@ mod exec;
 mod identity;
 mod messages;
 mod metadata;
+mod shortcuts;
 mod support;
 mod view;
