@@ -19,6 +19,11 @@ const POD: [&str; 7] = [
     "--ambient-caps=-all",
 ];
 
+type Layers = Vec<BTreeMap<String, Entry>>;
+
+/// The same for both builds.
+const ENV: [(&str, &str); 2] = [("SOURCE_DATE_EPOCH", "1700000000"), ("KILN_TEST_SECRET", "value")];
+
 /// Steps that are about owners, modes, users and packages.
 const DOCKERFILE: &str = r#"
 FROM debian
@@ -47,38 +52,43 @@ fn pod(kiln: &Kiln, layout: &Path) -> PathBuf {
     program
 }
 
-fn entries(image: &Image) -> Vec<BTreeMap<String, Entry>> {
+fn entries(image: &Image) -> Layers {
     (1..image.layer_count()).map(|index| image.layer(index)).collect()
 }
 
-#[test]
-fn a_random_uid_builds_what_root_builds() {
-    let Some(debian) = base("debian") else { return };
+/// The layers that a user without privileges builds, and those that root builds.
+fn both(dockerfile: &str, base_name: &str, args: &[&str]) -> Option<[Layers; 2]> {
+    let layout = base(base_name)?;
     if !have("setpriv") {
-        return;
+        return None;
     }
-    let kiln = Kiln::with(DOCKERFILE);
+    let mut kiln = Kiln::with(dockerfile);
     let out = kiln.path("pod-out");
-    let program = pod(&kiln, &debian);
-    let base_arg = Kiln::base_arg("debian", &kiln.path("base"));
+    let program = pod(&kiln, &layout);
+    let base_arg = Kiln::base_arg(base_name, &kiln.path("base"));
     let output = Command::new("setpriv")
         .args(POD)
         .arg(&program)
         .args(["build", kiln.context().to_str().unwrap(), "--runner", "emulated"])
         .args(["--build-context", &base_arg, "--work-dir", kiln.path("pod-work").to_str().unwrap()])
         .args(["--output", &format!("type=oci,dest={}", out.display())])
-        .env("SOURCE_DATE_EPOCH", "1700000000")
+        .args(args)
+        .envs(ENV)
         .stdin(Stdio::null())
         .output()
         .unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stderr}");
-    let in_pod = entries(&Image::open(&out));
+    for (name, value) in ENV {
+        kiln.env(name, value);
+    }
+    let as_root = [&["--runner", "namespaces", "--build-context", &base_arg], args].concat();
+    Some([entries(&Image::open(&out)), entries(&kiln.build(&as_root))])
+}
 
-    let mut root = Kiln::with(DOCKERFILE);
-    root.env("SOURCE_DATE_EPOCH", "1700000000");
-    let args = ["--runner", "namespaces", "--build-context", &base_arg];
-    let as_root = entries(&root.build(&args));
+#[test]
+fn a_random_uid_builds_what_root_builds() {
+    let Some([in_pod, as_root]) = both(DOCKERFILE, "debian", &[]) else { return };
     assert_eq!(in_pod.len(), as_root.len());
     for (number, (pod, root)) in in_pod.iter().zip(&as_root).enumerate() {
         let names = |layer: &BTreeMap<String, Entry>| layer.keys().cloned().collect::<Vec<_>>();
@@ -93,6 +103,37 @@ fn a_random_uid_builds_what_root_builds() {
             }
         }
     }
+}
+
+#[test]
+fn mounted_files_have_their_owners() {
+    let dockerfile = "FROM busybox AS source\n\
+        RUN mkdir -p /d && echo hi > /d/f && chown -R 33:44 /d && chmod 2750 /d && chmod 6711 /d/f\n\
+        FROM busybox\n\
+        RUN mkdir -m 777 /out\n\
+        RUN --mount=from=source,source=/d,target=/x cp -a /x /out/copy; stat -c '%u:%g %a %n' /x /x/f > /out/bind\n\
+        RUN --mount=type=secret,id=s,uid=1000,mode=0440 stat -c '%u:%g %a' /run/secrets/s > /out/secret\n\
+        RUN --mount=type=cache,uid=1000,gid=1001,mode=0700,target=/c touch /c/root; chown 7:8 /c/root; chmod 4000 /c/root\n\
+        RUN --mount=type=cache,from=source,source=/d,target=/filled stat -c '%u:%g %a' /filled/f > /out/filled\n\
+        USER 1000:1001\n\
+        RUN --mount=type=cache,target=/c touch /c/user && stat -c '%u:%g %a %n' /c /c/root /c/user > /out/cache\n\
+        RUN --mount=type=secret,id=s,uid=1000,mode=0400 cat /run/secrets/s > /out/read; ! cat /c/root\n";
+    let args = ["--secret", "id=s,env=KILN_TEST_SECRET"];
+    let Some([in_pod, as_root]) = both(dockerfile, "busybox", &args) else { return };
+    let untimed = |layers: Layers| -> Layers {
+        let untime = |(path, entry)| (path, Entry { mtime: 0, ..entry });
+        layers.into_iter().map(|layer| layer.into_iter().map(untime).collect()).collect()
+    };
+    let (in_pod, as_root) = (untimed(in_pod), untimed(as_root));
+    let text = |layer: usize, path: &str| {
+        String::from_utf8_lossy(&as_root[as_root.len() - layer][path].content).into_owned()
+    };
+    assert_eq!(text(6, "out/bind"), "33:44 2750 /x\n33:44 6711 /x/f\n");
+    assert_eq!(text(5, "out/secret"), "1000:0 440\n");
+    assert_eq!(text(3, "out/filled"), "33:44 6711\n");
+    assert_eq!(text(2, "out/cache"), "1000:1001 700 /c\n7:8 4000 /c/root\n1000:1001 644 /c/user\n");
+    assert_eq!(text(1, "out/read"), "value");
+    assert_eq!(in_pod, as_root);
 }
 
 #[test]

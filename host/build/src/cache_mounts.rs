@@ -1,16 +1,19 @@
-//! The directories of RUN --mount=type=cache: `<work-dir>/cache-mounts/<digest of the id>/`.
+//! The directories of RUN --mount=type=cache: `<work-dir>/cache-mounts/<digest of the id>/`, each a
+//! root file system of its own, whose ledger keeps owners that the disk cannot hold.
 
 use std::fs::File;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::PathBuf;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::Arc;
 
 use kiln_dockerfile::instruction::{Mount, Sharing};
 use kiln_image::digest::Digest;
-use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use kiln_rootfs::Rootfs;
+use rustix::fs::{FlockOperation, flock};
 
 use crate::engine::Engine;
 use crate::error::{BuildError, Context, ErrorKind, Result};
+use crate::scratch::random_name;
 
 /// Private copies of one cache that may be in use at the same time.
 const MAX_PRIVATE: u32 = 1000;
@@ -18,29 +21,39 @@ const MAX_PRIVATE: u32 = 1000;
 /// A cache directory in use; the lock ends with it.
 #[derive(Debug)]
 pub(crate) struct CacheMount {
-    dir: PathBuf,
+    rootfs: Arc<Rootfs>,
     _lock: Option<File>,
 }
 
+/// Puts a new cache's first files into it.
+pub(crate) type Fill<'a> = dyn Fn(&Rootfs) -> Result<()> + 'a;
+
 impl CacheMount {
-    /// Opens the cache of this id, creating it with the mount's owner and mode.
-    pub(crate) fn open(cx: &Engine<'_>, id: &str, mount: &Mount) -> Result<Self> {
+    /// Opens the cache of this id; a new one gets the mount's owner and mode, and what `fill` puts
+    /// there.
+    pub(crate) fn open(cx: &Engine<'_>, id: &str, mount: &Mount, fill: &Fill<'_>) -> Result<Self> {
         let name = Digest::of(id.as_bytes()).hex();
         let parent = cx.request.work_dir.join("cache-mounts");
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&parent)
+            .context(ErrorKind::Environment, || format!("create {}", parent.display()))?;
+        let at = |name: &str, lock| Self::at(&parent, name, mount, fill, lock);
         match mount.sharing.unwrap_or(Sharing::Shared) {
-            Sharing::Shared => Self::at(parent.join(name), mount, None),
+            Sharing::Shared => at(&name, None),
             Sharing::Locked => {
                 let lock = lock_file(&parent, &format!("{name}.lock"))?;
                 flock(&lock, FlockOperation::LockExclusive)
                     .context(ErrorKind::Environment, || format!("lock cache {id}"))?;
-                Self::at(parent.join(name), mount, Some(lock))
+                at(&name, Some(lock))
             }
             Sharing::Private => {
                 for number in 0..MAX_PRIVATE {
                     let name = format!("{name}.{number}");
                     let lock = lock_file(&parent, &format!("{name}.lock"))?;
                     if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
-                        return Self::at(parent.join(name), mount, Some(lock));
+                        return at(&name, Some(lock));
                     }
                 }
                 Err(BuildError::failed(format!("cache {id}: too many private users")))
@@ -48,49 +61,49 @@ impl CacheMount {
         }
     }
 
-    fn at(dir: PathBuf, mount: &Mount, lock: Option<File>) -> Result<Self> {
-        let what = || format!("create cache directory {}", dir.display());
+    fn at(
+        parent: &Path,
+        name: &str,
+        mount: &Mount,
+        fill: &Fill<'_>,
+        lock: Option<File>,
+    ) -> Result<Self> {
+        let dir = parent.join(name);
         if !dir.is_dir() {
-            std::fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(dir.parent().unwrap_or(&dir))
-                .context(ErrorKind::Environment, what)?;
-            match std::fs::create_dir(&dir) {
-                Ok(()) => set_owner(&dir, mount)?,
-                // Another build was faster.
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error).context(ErrorKind::Environment, what),
-            }
+            create(parent, &dir, mount, fill)?;
         }
-        Ok(Self { dir, _lock: lock })
+        let rootfs = Rootfs::open_existing(&dir)
+            .context(ErrorKind::Environment, || format!("open cache {}", dir.display()))
+            .map_err(|error| error.with_hint("remove the directory to start the cache anew"))?;
+        Ok(Self { rootfs: Arc::new(rootfs), _lock: lock })
     }
 
-    /// The directory, to be mounted.
-    pub(crate) fn fd(&self) -> Result<OwnedFd> {
-        rustix::fs::open(
-            &self.dir,
-            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
-        .context(ErrorKind::Environment, || format!("open {}", self.dir.display()))
+    /// The cache's files.
+    pub(crate) fn rootfs(&self) -> Arc<Rootfs> {
+        Arc::clone(&self.rootfs)
     }
 }
 
-fn set_owner(dir: &std::path::Path, mount: &Mount) -> Result<()> {
-    let what = || format!("set owner and mode of {}", dir.display());
-    let mode = mount.mode.unwrap_or(0o755) & 0o7777;
-    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(mode))
-        .context(ErrorKind::Environment, what)?;
-    if rustix::process::geteuid().is_root() {
-        std::os::unix::fs::chown(dir, Some(mount.uid.unwrap_or(0)), Some(mount.gid.unwrap_or(0)))
-            .context(ErrorKind::Environment, what)?;
+/// Makes a cache that appears whole: other builds may look for it at the same time.
+fn create(parent: &Path, dir: &Path, mount: &Mount, fill: &Fill<'_>) -> Result<()> {
+    let what = || format!("create cache {}", dir.display());
+    let new = parent.join(format!("new.{}", random_name()?));
+    let rootfs = Rootfs::create(&new).context(ErrorKind::Environment, what)?;
+    fill(&rootfs)?;
+    rootfs
+        .set_owner(b"/", Some(mount.uid.unwrap_or(0)), Some(mount.gid.unwrap_or(0)), true)
+        .context(ErrorKind::Failed, what)?;
+    rootfs.set_mode(b"/", mount.mode.unwrap_or(0o755) & 0o7777).context(ErrorKind::Failed, what)?;
+    match rustix::fs::rename(&new, dir) {
+        // Another build was faster.
+        Err(rustix::io::Errno::EXIST | rustix::io::Errno::NOTEMPTY) => {
+            rootfs.remove().context(ErrorKind::Environment, what)
+        }
+        result => result.context(ErrorKind::Environment, what),
     }
-    Ok(())
 }
 
-fn lock_file(parent: &std::path::Path, name: &str) -> Result<File> {
-    let what = || format!("create {}", parent.join(name).display());
-    std::fs::create_dir_all(parent).context(ErrorKind::Environment, what)?;
-    File::create(parent.join(name)).context(ErrorKind::Environment, what)
+fn lock_file(parent: &Path, name: &str) -> Result<File> {
+    File::create(parent.join(name))
+        .context(ErrorKind::Environment, || format!("create {}", parent.join(name).display()))
 }

@@ -31,6 +31,7 @@ mod request;
 mod schedule;
 mod scratch;
 mod sources;
+mod ssh_agent;
 mod stage;
 mod users;
 

@@ -43,6 +43,12 @@ impl Scratch {
         make_private_dir(&dir)?;
         Ok(dir)
     }
+
+    /// A new, empty root file system.
+    pub(crate) fn new_rootfs(&self) -> Result<Rootfs> {
+        let dir = self.new_dir()?;
+        Rootfs::create(&dir).context(ErrorKind::Environment, || format!("create {}", dir.display()))
+    }
 }
 
 impl Drop for Scratch {

@@ -25,6 +25,7 @@ mod metadata;
 mod names;
 mod open;
 pub mod path;
+mod records;
 mod remove;
 mod rootfs;
 mod walk;

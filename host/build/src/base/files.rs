@@ -1,7 +1,6 @@
 //! Files as the base of a stage: a context that `--build-context` gave.
 
 use kiln_dockerfile::platform::Platform;
-use kiln_rootfs::Rootfs;
 use kiln_rootfs::changes::ChangeSet;
 use kiln_rootfs::copy::{self as engine, CopyOptions};
 
@@ -38,9 +37,7 @@ pub(super) fn from_files(
             return Ok(Start { unknown, ..scratch(platform) });
         }
         None => {
-            let dir = cx.scratch.new_dir()?;
-            let rootfs = Rootfs::create(&dir)
-                .context(ErrorKind::Environment, || format!("create {}", dir.display()))?;
+            let rootfs = cx.scratch.new_rootfs()?;
             let mut changes = ChangeSet::new();
             engine::copy(&files, b"/", &rootfs, b"/", &CopyOptions::default(), &mut changes)
                 .context(ErrorKind::Input, what)?;

@@ -33,9 +33,7 @@ pub(super) fn unpack(
     {
         return Ok(false);
     }
-    let dir = cx.scratch.new_dir()?;
-    let unpacked = Rootfs::create(&dir)
-        .context(ErrorKind::Environment, || format!("create {}", dir.display()))?;
+    let unpacked = cx.scratch.new_rootfs()?;
     let mut tar = read().and_then(Sniffed::decompressed).context(ErrorKind::Input, what)?;
     archive::unpack(&unpacked, &mut tar).context(ErrorKind::Input, what)?;
     let into =

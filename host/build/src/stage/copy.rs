@@ -133,9 +133,7 @@ impl StageRun<'_> {
             ..CopyOptions::default()
         };
         let created = if request.link {
-            let dir = self.cx.scratch.new_dir()?;
-            let scratch = Rootfs::create(&dir)
-                .context(ErrorKind::Environment, || format!("create {}", dir.display()))?;
+            let scratch = self.cx.scratch.new_rootfs()?;
             let changes =
                 self.fill(request, opened.source(), &fetched, &scratch, &dest, &options)?;
             let created = self.add_layer_of(&scratch, &changes, key.as_ref())?;

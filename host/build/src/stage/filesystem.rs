@@ -79,9 +79,7 @@ impl Filesystem {
     fn materialise(&mut self, cx: &Engine<'_>, layers: &[LayerRef]) -> Result<&mut Working> {
         if self.working.is_none() {
             cx.ensure_local(layers)?;
-            let dir = cx.scratch.new_dir()?;
-            let rootfs = Rootfs::create(&dir)
-                .context(ErrorKind::Environment, || format!("create {}", dir.display()))?;
+            let rootfs = cx.scratch.new_rootfs()?;
             for layer in layers {
                 unpack_layer(cx, &rootfs, layer)?;
             }

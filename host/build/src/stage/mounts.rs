@@ -1,6 +1,6 @@
 //! RUN --mount: what a step sees besides its root file system.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,6 +21,7 @@ use crate::engine::Engine;
 use crate::error::{BuildError, Context, ErrorKind, Result};
 use crate::layers::chain_id;
 use crate::request::Secret;
+use crate::ssh_agent::AgentSocket;
 
 /// The mode of a secret's file.
 const SECRET_MODE: u32 = 0o400;
@@ -34,10 +35,10 @@ pub(super) struct StepMounts {
 
 enum Planned {
     Tmpfs { target: String, size: Option<u64> },
-    Cache { target: String, id: String, mount: Box<Mount> },
+    Cache { target: String, id: String, from: Option<SourceTree>, mount: Box<Mount> },
     Bind { target: String, from: SourceTree, path: String, writable: bool },
     Secret { id: String, target: Option<String>, variable: Option<String>, mount: Box<Mount> },
-    Ssh { target: String, socket: PathBuf },
+    Ssh { target: String, socket: PathBuf, mount: Box<Mount> },
 }
 
 /// The mounts of one step, open; what they hold is released when this is dropped.
@@ -45,8 +46,12 @@ enum Planned {
 pub(super) struct Mounted {
     mounts: Vec<StepMount>,
     env: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Kept until the step has ended: locks of caches, directories of images.
-    held: Vec<Box<dyn std::any::Any>>,
+    /// Where the mounted files lie, each with a ledger of its own.
+    rootfs: Vec<Arc<Rootfs>>,
+    /// Locked until the step has ended.
+    caches: Vec<CacheMount>,
+    /// Served until the step has ended.
+    agents: Vec<AgentSocket>,
 }
 
 impl StepMounts {
@@ -126,11 +131,11 @@ impl StepMounts {
                 Planned::Tmpfs { target, size } => {
                     open.add(target, MountSource::Tmpfs { size: *size }, false);
                 }
-                Planned::Cache { target, id, mount } => {
-                    let cache = CacheMount::open(cx, id, mount)?;
-                    let fd = cache.fd()?;
-                    open.held.push(Box::new(cache));
-                    open.add(target, MountSource::Host(Arc::new(fd)), mount.readonly);
+                Planned::Cache { target, id, from, mount } => {
+                    let fill = |rootfs: &Rootfs| fill_cache(cx, from.as_ref(), mount, rootfs);
+                    let cache = CacheMount::open(cx, id, mount, &fill)?;
+                    open.add_files(target, cache.rootfs(), "/", mount.readonly)?;
+                    open.caches.push(cache);
                 }
                 Planned::Bind { target, from, path, writable } => {
                     let rootfs = match from {
@@ -138,9 +143,7 @@ impl StepMounts {
                         SourceTree::Image(source) => copied(cx, source.rootfs(cx)?.as_ref(), path)?,
                         SourceTree::Context(context) => copied(cx, context.as_ref(), path)?,
                     };
-                    let fd = open_below(&rootfs, path)?;
-                    open.held.push(Box::new(rootfs));
-                    open.add(target, MountSource::Host(Arc::new(fd)), !writable);
+                    open.add_files(target, rootfs, path, !writable)?;
                 }
                 Planned::Secret { id, target, variable, mount } => {
                     let Some(Secret(value)) = cx.request.secrets.get(id) else { continue };
@@ -148,13 +151,13 @@ impl StepMounts {
                         open.env.push((variable.clone().into_bytes(), value.clone()));
                     }
                     if let Some(target) = target {
-                        let file = private_file(cx, value, mount)?;
-                        open.add(target, MountSource::Host(Arc::new(file)), true);
+                        open.add_files(target, private_file(cx, value, mount)?, SECRET, true)?;
                     }
                 }
-                Planned::Ssh { target, socket } => {
-                    let fd = open_path(socket)?;
-                    open.add(target, MountSource::Host(Arc::new(fd)), false);
+                Planned::Ssh { target, socket, mount } => {
+                    let agent = AgentSocket::open(cx, socket, mount)?;
+                    open.add_files(target, agent.rootfs(), AgentSocket::PATH, false)?;
+                    open.agents.push(agent);
                     if open.env.iter().all(|(name, _)| name != b"SSH_AUTH_SOCK") {
                         open.env.push((b"SSH_AUTH_SOCK".to_vec(), target.clone().into_bytes()));
                     }
@@ -178,12 +181,10 @@ fn target(stage: &StageRun<'_>, mount: &Mount) -> Result<String> {
 }
 
 fn cache(stage: &StageRun<'_>, mount: &Mount) -> Result<Planned> {
-    if mount.from.is_some() {
-        return Err(BuildError::input("RUN --mount=type=cache with from= is not supported yet"));
-    }
     let target = target(stage, mount)?;
     let id = mount.id.clone().unwrap_or_else(|| target.clone());
-    Ok(Planned::Cache { target, id, mount: Box::new(mount.clone()) })
+    let from = mount.from.as_deref().map(|from| stage.open_source(Some(from))).transpose()?;
+    Ok(Planned::Cache { target, id, from, mount: Box::new(mount.clone()) })
 }
 
 fn secret(stage: &StageRun<'_>, mount: &Mount) -> Result<Option<Planned>> {
@@ -225,16 +226,39 @@ fn ssh(stage: &StageRun<'_>, mount: &Mount, number: usize) -> Result<Option<Plan
         Some(target) => absolute(&stage.config.config.working_dir, target),
         None => format!("/run/buildkit/ssh_agent.{number}"),
     };
-    Ok(Some(Planned::Ssh { target, socket: socket.clone() }))
+    Ok(Some(Planned::Ssh { target, socket: socket.clone(), mount: Box::new(mount.clone()) }))
+}
+
+/// What a cache with from= starts with.
+fn fill_cache(
+    cx: &Engine<'_>,
+    from: Option<&SourceTree>,
+    mount: &Mount,
+    cache: &Rootfs,
+) -> Result<()> {
+    let path = absolute("/", mount.source.as_deref().unwrap_or("/"));
+    let (image, context);
+    let source: &dyn Source = match from {
+        None => return Ok(()),
+        Some(SourceTree::Image(stage)) => {
+            image = stage.rootfs(cx)?;
+            image.as_ref()
+        }
+        Some(SourceTree::Context(files)) => {
+            context = Arc::clone(files);
+            context.as_ref()
+        }
+    };
+    let mut changes = ChangeSet::new();
+    engine::copy(source, path.as_bytes(), cache, b"/", &CopyOptions::default(), &mut changes)
+        .context(ErrorKind::Input, || format!("mount source {path}"))
 }
 
 /// A copy of what is at a path, in a root file system of its own: a step sees it with the owners
 /// that the image's files have, without what the ignore file hides, and may write to it.
 fn copied(cx: &Engine<'_>, source: &dyn Source, path: &str) -> Result<Arc<Rootfs>> {
     let what = || format!("mount source {path}");
-    let dir = cx.scratch.new_dir()?;
-    let rootfs = Rootfs::create(&dir)
-        .context(ErrorKind::Environment, || format!("create {}", dir.display()))?;
+    let rootfs = cx.scratch.new_rootfs()?;
     let options = CopyOptions::default();
     let mut changes = ChangeSet::new();
     engine::copy(source, path.as_bytes(), &rootfs, path.as_bytes(), &options, &mut changes)
@@ -242,26 +266,24 @@ fn copied(cx: &Engine<'_>, source: &dyn Source, path: &str) -> Result<Arc<Rootfs
     Ok(Arc::new(rootfs))
 }
 
+/// The name of a secret's file in the rootfs that holds it alone.
+const SECRET: &str = "/secret";
+
 /// A file that nobody but the step's user can read; it goes with the build's directory.
-fn private_file(cx: &Engine<'_>, value: &[u8], mount: &Mount) -> Result<OwnedFd> {
-    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+fn private_file(cx: &Engine<'_>, value: &[u8], mount: &Mount) -> Result<Arc<Rootfs>> {
     let what = || "write the secret for the step".to_owned();
-    let path = cx.scratch.new_dir()?.join("secret");
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&path)
-        .context(ErrorKind::Environment, what)?;
+    let rootfs = cx.scratch.new_rootfs()?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let file =
+        rootfs.open(SECRET.as_bytes(), flags, 0o600).context(ErrorKind::Environment, what)?;
+    let mut file = std::fs::File::from(file);
     std::io::Write::write_all(&mut file, value).context(ErrorKind::Environment, what)?;
-    let mode = std::fs::Permissions::from_mode(mount.mode.unwrap_or(SECRET_MODE) & 0o777);
-    file.set_permissions(mode).context(ErrorKind::Environment, what)?;
-    if rustix::process::geteuid().is_root() {
-        let (uid, gid) = (mount.uid.unwrap_or(0), mount.gid.unwrap_or(0));
-        std::os::unix::fs::fchown(&file, Some(uid), Some(gid))
-            .context(ErrorKind::Environment, what)?;
-    }
-    open_path(&path)
+    let (uid, gid) = (mount.uid.unwrap_or(0), mount.gid.unwrap_or(0));
+    rootfs
+        .set_owner_fd(file.as_fd(), Some(uid), Some(gid))
+        .and_then(|()| rootfs.set_mode_fd(file.as_fd(), mount.mode.unwrap_or(SECRET_MODE) & 0o777))
+        .context(ErrorKind::Environment, what)?;
+    Ok(Arc::new(rootfs))
 }
 
 fn open_path(path: &Path) -> Result<OwnedFd> {
@@ -274,14 +296,38 @@ impl Mounted {
         self.mounts.push(StepMount { target: target.as_bytes().to_vec(), source, read_only });
     }
 
+    fn add_files(
+        &mut self,
+        target: &str,
+        rootfs: Arc<Rootfs>,
+        path: &str,
+        read_only: bool,
+    ) -> Result<()> {
+        let fd = open_below(&rootfs, path)?;
+        self.rootfs.push(rootfs);
+        self.add(target, MountSource::Host(Arc::new(fd)), read_only);
+        Ok(())
+    }
+
     /// The mounts, in their order.
     pub(super) fn mounts(&self) -> Vec<StepMount> {
         self.mounts.clone()
     }
 
-    /// Ends the hold on caches and images: the step has ended.
-    pub(super) fn release(self) {
-        drop(self.held);
+    /// Lets the stage's ledger know the owners of what is mounted.
+    pub(super) fn lend_records(&self, stage: &Rootfs) -> Result<()> {
+        let what = || "record the owners of mounted files".to_owned();
+        let mut lent = self.rootfs.iter();
+        lent.try_for_each(|files| stage.adopt_records(files)).context(ErrorKind::Environment, what)
+    }
+
+    /// Keeps the owners that a step gave to files of caches: its processes are dead.
+    pub(super) fn keep_records(&self, stage: &Rootfs) -> Result<()> {
+        let what = || "record the owners of cached files".to_owned();
+        self.caches
+            .iter()
+            .try_for_each(|cache| stage.return_records(&cache.rootfs()))
+            .context(ErrorKind::Environment, what)
     }
 
     /// Adds the variables that mounts set.

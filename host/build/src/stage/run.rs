@@ -157,6 +157,7 @@ impl StageRun<'_> {
             env.push((b"HOME".to_vec(), user.home.clone().into_bytes()));
         }
         mounted.add_to_env(&mut env);
+        mounted.lend_records(rootfs)?;
         let step = Step {
             argv: argv.iter().map(|word| word.clone().into_bytes()).collect(),
             env,
@@ -179,9 +180,10 @@ impl StageRun<'_> {
             if runner.kind() != Kind::Namespaces {
                 self.note(&format!("runner: {}", runner.kind()));
             }
-            match runner.run(rootfs, &step, &sink) {
+            let result = runner.run(rootfs, &step, &sink);
+            mounted.keep_records(rootfs)?;
+            match result {
                 Ok(outcome) if outcome.status.success() => {
-                    mounted.release();
                     return Ok(LayerContent { changes: outcome.changes });
                 }
                 Ok(outcome) => return Err(failed(&argv, outcome.status)),

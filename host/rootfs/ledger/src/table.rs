@@ -211,6 +211,16 @@ impl<'a> Table<'a> {
         cell.read(key).filter(|record| !record.is_empty())
     }
 
+    /// The inodes that ever had a record, in the order in which they got it; a torn or hostile table
+    /// gives nonsense, but no more of it than it has room for.
+    pub fn keys(&self) -> impl Iterator<Item = Key> + use<'a> {
+        let table = *self;
+        let written = self.words.get(NEXT).map_or(0, |next| next.load(Ordering::Acquire));
+        let index_end = self.geometry.index_end();
+        (0..written.min(self.geometry.records))
+            .filter_map(move |number| table.cell(index_end, number).map(Cell::key))
+    }
+
     /// Changes an inode's record; `change` starts from an empty one when there is none, and may be
     /// called more than once. A record that ends up empty counts as removed.
     ///
@@ -357,6 +367,17 @@ impl Cell<'_> {
             && self.load(INO_HIGH) == high
             && self.load(DEV_MINOR) == key.dev_minor
             && self.load(DEV_MAJOR) == key.dev_major
+    }
+
+    fn key(self) -> Key {
+        let long = |low, high| u64::from(self.load(high)) << 32 | u64::from(self.load(low));
+        Key {
+            dev_major: self.load(DEV_MAJOR),
+            dev_minor: self.load(DEV_MINOR),
+            ino: long(INO_LOW, INO_HIGH),
+            btime_secs: long(BTIME_LOW, BTIME_HIGH).cast_signed(),
+            btime_nanos: self.load(BTIME_NANOS),
+        }
     }
 
     fn is_born(self, key: &Key) -> bool {
