@@ -24,10 +24,11 @@ static char *in(const char *name) {
 }
 static void dump(const char *what, long fd) {
     char b[4096];
-    tell(what, fd);
-    if (fd < 0) return;
-    long n = G(SYS_read, fd, b, sizeof b - 1);
+    long n = fd < 0 ? -1 : G(SYS_read, fd, b, sizeof b - 1);
+    // Some files open for anybody and say nothing.
+    tell(what, fd < 0 ? fd : n > 0 ? n : -1);
     if (n > 0) { b[n] = 0; for (int i = 0; i < n; i++) if (!b[i]) b[i] = ' '; printf("LEAK %s\n", b); }
+    if (fd < 0) return;
     close(fd);
 }
 
@@ -66,7 +67,8 @@ static void processes(pid_t pid, const char *whose) {
     tell("its memory's advice", G(440, pidfd, &mine, 1, 4, 0));
     tell("release its memory", G(448, pidfd, 0));
     tell("enter it", G(SYS_setns, pidfd, 0x20000));
-    tell("its limits", G(SYS_prlimit64, pid, RLIMIT_NOFILE, (long[]){1, 1}, 0));
+    long limit[2] = {1, 1};
+    tell("its limits", G(SYS_prlimit64, pid, RLIMIT_NOFILE, limit, 0));
     tell("nice", G(SYS_setpriority, PRIO_PROCESS, pid, 19));
     tell("nice group", G(SYS_setpriority, PRIO_PGRP, pid, 19));
     cpu_set_t cpus; CPU_ZERO(&cpus); CPU_SET(0, &cpus);
@@ -77,7 +79,8 @@ static void processes(pid_t pid, const char *whose) {
     unsigned attributes[14] = {56, SCHED_IDLE};
     tell("attributes", G(SYS_sched_setattr, pid, attributes, 0));
     tell("disk priority", G(SYS_ioprio_set, 1, pid, 3 << 13));
-    tell("move pages", G(SYS_move_pages, pid, 1, (void *[]){(void *)0x400000}, &zero, &zero, 0));
+    void *page = (void *)0x400000;
+    tell("move pages", G(SYS_move_pages, pid, 1, &page, &zero, &zero, 0));
     tell("migrate pages", G(SYS_migrate_pages, pid, 64, &zero, &zero));
     tell("group", G(SYS_setpgid, pid, 0));
     tell("compare", G(SYS_kcmp, pid, getpid(), 0, 0, 0));
@@ -121,7 +124,8 @@ int main(int argc, char **argv) {
     socklen_t length = 3 + strlen(name);
     tell("abstract", sendto(s, "x", 1, 0, (void *)&at, length));
     tell("abstract past the handler", G(SYS_sendto, s, "x", 1, 0, &at, length));
-    tell("abstract message past the handler", G(SYS_sendmsg, s, &(struct msghdr){&at, length, &v, 1}, 0));
+    m.msg_namelen = length;
+    tell("abstract message past the handler", G(SYS_sendmsg, s, &m, 0));
     tell("abstract connection", connect(s, (void *)&at, length));
     tell("abstract connection past the handler", G(SYS_connect, s, &at, length));
     tell("abstract, forged", ask(SEND, &at, length, 0, 0, "x", 1, &s, 1));
@@ -141,7 +145,7 @@ int main(int argc, char **argv) {
     tell("fanotify", G(SYS_fanotify_init, 0x200, 0));
     for (unsigned kind = 0; kind < 20; kind++) ask(kind, b, 128, -1, kind & 1, b, kind * 100, (int[]){0, 1, 2, s, secret, folder, 900, 902}, kind % 9);
     tell("unknown request", ask(99, 0, 0, 0, 0, 0, 0, &s, 1));
-    tell("nonsense", (G(SYS_sendto, 904, "abc", 3, 0, 0, 0), ask(MODE, 0, 200, 0, 0, 0, 0, &s, 1)));
+    tell("nonsense", (G(SYS_sendto, 904, "abc", 3, 0, 0, 0), ask(MODE, b, 200, 0, 0, 0, 0, &s, 1)));
     tell("not its files", ask(MODE, 0, 0, 0777, 0, 0, 0, (int[]){901}, 1));
 
     // Who answers: kiln itself, by the builder's connection.

@@ -178,6 +178,8 @@ impl Image {
             .status();
         match status {
             Ok(status) if status.success() => true,
+            // Nothing of ours may fail to compile; only what needs other libraries may be missing.
+            Ok(status) if options.is_empty() => panic!("gcc {name}.c: {status}"),
             other => {
                 println!("skipped: gcc {options:?}: {other:?}");
                 false
