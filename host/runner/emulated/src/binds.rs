@@ -4,6 +4,8 @@
 //! file of the rootfs that is locked (mode 0000) for the length of the step, so that the kernel
 //! stops there and the handler takes over.
 
+mod standard;
+
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
@@ -15,23 +17,15 @@ use kiln_emulated_core::config::{BindKind, FIRST_BIND_FD, MAX_BINDS};
 use kiln_rootfs::{Rootfs, remove_dir_all};
 use kiln_runner::{MountSource, RunError, Step};
 use rustix::fs::{
-    AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, ResolveFlags, StatxFlags, Timespec,
-    Timestamps, UTIME_OMIT, chmodat, fchmod, flock, futimens, mkdirat, openat, openat2, readlinkat,
-    statx, symlinkat, unlinkat,
+    AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, ResolveFlags, Statx, StatxFlags,
+    Timespec, Timestamps, UTIME_OMIT, chmodat, fchmod, flock, futimens, mkdirat, openat, openat2,
+    readlinkat, statx, unlinkat,
 };
 use rustix::io::Errno;
 
 use crate::landlock::Access;
 
-/// The device nodes of a container that need no privilege.
-const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
-/// The symbolic links of a container's /dev.
-const DEV_LINKS: [(&str, &str); 4] = [
-    ("fd", "/proc/self/fd"),
-    ("stdin", "/proc/self/fd/0"),
-    ("stdout", "/proc/self/fd/1"),
-    ("stderr", "/proc/self/fd/2"),
-];
+pub(crate) use standard::read_host;
 
 /// A bind, with what it holds open.
 #[derive(Debug)]
@@ -47,6 +41,8 @@ pub(crate) struct HostBind {
     pub(crate) kind: BindKind,
     pub(crate) read_only: bool,
     pub(crate) access: Access,
+    /// The device that the source lies on.
+    pub(crate) device: u64,
     /// Device and inode of what it covers.
     pub(crate) covered: (u64, u64),
 }
@@ -105,69 +101,6 @@ impl<'r> Stage<'r> {
         FIRST_BIND_FD + i32::try_from(self.binds.len()).unwrap_or(0)
     }
 
-    fn add_kernel_trees(&mut self) -> Result<(), RunError> {
-        for (path, needed) in [("/proc", true), ("/sys", false)] {
-            match open_path(path) {
-                Ok(fd) => {
-                    self.add(path.as_bytes().to_vec(), Arc::new(fd), !needed, Access::Read)?
-                }
-                Err(errno) if needed => return Err(failed(format!("open {path}"))(errno)),
-                Err(_) => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn add_dev(&mut self) -> Result<(), RunError> {
-        let dev = self.subdirectory("dev", 0o755)?;
-        for (name, target) in DEV_LINKS {
-            symlinkat(target, &dev, name).map_err(failed(format!("link /dev/{name}")))?;
-        }
-        let mut devices = Vec::new();
-        for name in DEVICES {
-            let Ok(device) = open_path(&format!("/dev/{name}")) else { continue };
-            // Shows the name when the directory is listed.
-            let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;
-            openat(&dev, name, flags, Mode::from_raw_mode(0o666))
-                .map_err(failed(format!("make /dev/{name}")))?;
-            devices.push((name, device));
-        }
-        mkdirat(&dev, "shm", Mode::RWXU).map_err(failed("make /dev/shm"))?;
-        let shm = self.subdirectory("shm", 0o1777)?;
-        self.add(b"/dev".to_vec(), Arc::new(dev), false, Access::Full)?;
-        for (name, device) in devices {
-            let target = format!("/dev/{name}").into_bytes();
-            self.add(target, Arc::new(device), false, Access::Device)?;
-        }
-        self.add(b"/dev/shm".to_vec(), Arc::new(shm), false, Access::Full)
-    }
-
-    fn add_network_files(&mut self, step: &Step) -> Result<(), RunError> {
-        if !self.rootfs.exists(b"etc").unwrap_or(false) {
-            return Ok(());
-        }
-        let resolv = read_host("/etc/resolv.conf");
-        let mut hosts =
-            b"127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n".to_vec();
-        hosts.extend_from_slice(format!("127.0.1.1\t{}\n", step.hostname).as_bytes());
-        for (name, address) in &step.extra_hosts {
-            hosts.extend_from_slice(format!("{address}\t{name}\n").as_bytes());
-        }
-        let hostname = format!("{}\n", step.hostname).into_bytes();
-        for (name, text) in [("resolv.conf", resolv), ("hosts", hosts), ("hostname", hostname)] {
-            let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;
-            let what = || format!("write the step's /etc/{name}");
-            let file = openat(&self.directory_fd, name, flags, Mode::from_raw_mode(0o644))
-                .map_err(failed(what()))?;
-            write_all(&file, &text).map_err(failed(what()))?;
-            let fd = openat(&self.directory_fd, name, path_flags(), Mode::empty())
-                .map_err(failed(what()))?;
-            let target = format!("/etc/{name}").into_bytes();
-            self.add(target, Arc::new(fd), false, Access::Full)?;
-        }
-        Ok(())
-    }
-
     fn subdirectory(&self, name: &str, mode: u32) -> Result<OwnedFd, RunError> {
         let what = || format!("make the step's {name} directory");
         mkdirat(&self.directory_fd, name, Mode::RWXU).map_err(failed(what()))?;
@@ -221,18 +154,45 @@ impl<'r> Stage<'r> {
         let is_dir = FileType::from_raw_mode(stat.stx_mode.into()) == FileType::Directory;
         let kind = match (target.as_slice(), is_dir) {
             (b"/proc", _) => BindKind::Proc,
+            (b"/dev/pts", _) if access == Access::Nothing => BindKind::Terminals,
+            (b"/dev/ptmx", _) if access == Access::Nothing => BindKind::TerminalMaker,
             (_, true) => BindKind::Dir,
             (_, false) => BindKind::File,
         };
         let host = host_path(source.as_fd()).map_err(what())?;
-        let below_bind = self.binds.iter().any(|bind| {
-            target.strip_prefix(bind.target.as_slice()).is_some_and(|rest| rest.starts_with(b"/"))
+        let around = self.binds.iter().rev().find_map(|bind| {
+            let name = target.strip_prefix(bind.target.as_slice())?.strip_prefix(b"/")?;
+            Some((bind, name))
         });
-        let covered =
-            if below_bind { (0, 0) } else { self.cover(&target, is_dir).map_err(what())? };
+        let covered = match around {
+            // Of our own making: the names in it are there.
+            Some((bind, name)) if bind.target == b"/dev" => {
+                let name = OsStr::from_bytes(name);
+                if access != Access::Nothing || !is_dir {
+                    chmodat(&bind.source, name, Mode::empty(), AtFlags::empty()).map_err(what())?;
+                }
+                inode(
+                    statx(&bind.source, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::INO)
+                        .map_err(what())?,
+                )
+            }
+            Some(_) => (0, 0),
+            None => self.cover(&target, is_dir).map_err(what())?,
+        };
+        let (device, _) = inode(stat);
         let index = i32::try_from(self.binds.len()).unwrap_or(0);
         let fd = FIRST_BIND_FD + index;
-        self.binds.push(HostBind { target, host, source, fd, kind, read_only, access, covered });
+        self.binds.push(HostBind {
+            target,
+            host,
+            source,
+            fd,
+            kind,
+            read_only,
+            access,
+            device,
+            covered,
+        });
         Ok(())
     }
 
@@ -299,7 +259,7 @@ impl<'r> Stage<'r> {
         let mode = u32::from(stat.stx_mode) & 0o7777;
         fchmod(&fd, Mode::empty())?;
         self.undo.push(Undo::Mode(fd, mode));
-        Ok((device(stat.stx_dev_major, stat.stx_dev_minor), stat.stx_ino))
+        Ok(inode(stat))
     }
 
     /// Undoes everything on disk; what cannot be undone stays, and the first error is told.
@@ -342,6 +302,11 @@ impl Drop for Stage<'_> {
             let _ = self.restore();
         }
     }
+}
+
+/// Device and number.
+fn inode(stat: Statx) -> (u64, u64) {
+    (device(stat.stx_dev_major, stat.stx_dev_minor), stat.stx_ino)
 }
 
 fn io_errno(error: std::io::Error) -> Errno {
@@ -407,22 +372,6 @@ pub(crate) fn host_path(fd: BorrowedFd<'_>) -> Result<Vec<u8>, Errno> {
     use std::os::fd::AsRawFd as _;
     let link = format!("/proc/self/fd/{}", fd.as_raw_fd());
     Ok(readlinkat(CWD, link, Vec::new())?.into_bytes())
-}
-
-/// A small file of the pod's; missing is empty.
-pub(crate) fn read_host(path: &str) -> Vec<u8> {
-    /// A resolv.conf is a few lines; nobody's mistake may fill memory.
-    const LIMIT: usize = 1 << 20;
-    let mut text = Vec::new();
-    let Ok(file) = openat(CWD, path, OFlags::CLOEXEC, Mode::empty()) else { return text };
-    let mut buffer = [0; 4096];
-    while let Ok(read) = rustix::io::read(&file, &mut buffer) {
-        if read == 0 || text.len() > LIMIT {
-            break;
-        }
-        text.extend_from_slice(buffer.get(..read).unwrap_or(&[]));
-    }
-    text
 }
 
 pub(crate) fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> Result<(), Errno> {

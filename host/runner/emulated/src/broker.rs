@@ -5,9 +5,11 @@
 //! what a descriptor names is asked of the kernel, and what is decided about is what is used.
 
 mod address;
+mod proc_text;
 mod send;
+mod terminals;
 
-use std::io::IoSliceMut;
+use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
@@ -15,8 +17,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kiln_emulated_core::broker::{
-    CONNECT, DATA_MAX, FILES_MAX, LINK_TIMES, MODE, REMOVE_XATTR, REQUEST_LEN, Request, SEND,
-    SET_XATTR, TIMES, WATCH,
+    CONNECT, DATA_MAX, FILES_MAX, LINK_TIMES, MODE, PROC_TEXT, REMOVE_XATTR, REQUEST_LEN, Request,
+    SEND, SET_XATTR, TERMINAL, TIMES, WATCH,
 };
 use kiln_emulated_core::config::below;
 use kiln_emulated_core::message::abstract_name;
@@ -26,11 +28,13 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketAddrUnix, recvmsg,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketAddrUnix, recvmsg, sendmsg,
 };
 
 pub(crate) use address::name_servers;
 use address::{parse_address, permit};
+use terminals::Terminals;
 
 use crate::binds::host_path;
 
@@ -50,12 +54,15 @@ pub(crate) struct Rules {
     pub(crate) resolvers: Vec<IpAddr>,
     /// What the step's abstract sockets are called first.
     pub(crate) token: Vec<u8>,
+    /// Host paths, and what the step calls them.
+    pub(crate) names: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// Answers requests until every process of the step has closed its end.
 pub(crate) fn serve(socket: &OwnedFd, rules: &Arc<Rules>) {
     let waiting = Arc::new(AtomicUsize::new(0));
     let mut bytes = vec![0; REQUEST_LEN + DATA_MAX];
+    let mut terminals = Terminals::default();
     loop {
         let (length, files) = match receive(socket, &mut bytes) {
             Ok(received) => received,
@@ -72,10 +79,14 @@ pub(crate) fn serve(socket: &OwnedFd, rules: &Arc<Rules>) {
             continue;
         };
         let files: Vec<OwnedFd> = files.collect();
-        if request.kind == CONNECT {
-            connect_aside(request, files, reply, rules, &waiting);
-        } else {
-            answer(&reply, at_once(&request, data, &files, rules));
+        match request.kind {
+            CONNECT => connect_aside(request, files, reply, rules, &waiting),
+            TERMINAL => answer_file(&reply, terminals.open(&request)),
+            PROC_TEXT => {
+                let text = proc_text::translated(&files, data, rules);
+                answer_file(&reply, text.map(|file| (0, file)));
+            }
+            _ => answer(&reply, at_once(&request, data, &files, rules)),
         }
     }
 }
@@ -133,8 +144,23 @@ fn answer(reply: &OwnedFd, result: Result<usize, Errno>) {
     };
     // Without a signal, and without waiting: a guest that has gone, or whose "reply socket" is
     // something else, gets nothing.
-    let flags = rustix::net::SendFlags::NOSIGNAL | rustix::net::SendFlags::DONTWAIT;
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
     let _ = rustix::net::send(reply, &value.to_ne_bytes(), flags);
+}
+
+/// An answer with a descriptor.
+fn answer_file(reply: &OwnedFd, result: Result<(u32, OwnedFd), Errno>) {
+    let (value, file) = match result {
+        Ok(found) => found,
+        Err(errno) => return answer(reply, Err(errno)),
+    };
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let files = [file.as_fd()];
+    control.push(SendAncillaryMessage::ScmRights(&files));
+    let value = value.to_ne_bytes();
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    let _ = sendmsg(reply, &[IoSlice::new(&value)], &mut control, flags);
 }
 
 /// The requests that never wait.

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd as _, OwnedFd};
 
-use kiln_emulated_core::config::{Bind, Config, Start};
+use kiln_emulated_core::config::{Bind, BindKind, Config, Start};
 use kiln_emulated_core::cred::{Credentials, ENCODED_LEN, MAX_GROUPS};
 use kiln_rootfs::Rootfs;
 use kiln_runner::{Network, RunError, Step};
@@ -57,6 +57,8 @@ pub(crate) fn write(
         argv: &argv,
         env: &env,
     };
+    let proc = stage.binds.iter().find(|bind| bind.kind == BindKind::Proc);
+    config.proc_device = proc.map_or(0, |bind| bind.device);
     for bind in &stage.binds {
         config.add(Bind {
             target: &bind.target,

@@ -41,6 +41,8 @@ pub(crate) enum Access {
     Read,
     /// A device node: reading, writing, ioctl.
     Device,
+    /// Nothing but its name: the builder opens what is behind it.
+    Nothing,
 }
 
 /// The kernel's ABI version.
@@ -114,6 +116,7 @@ impl Rules {
             Access::Full => !(EXECUTE | MAKE_CHAR | MAKE_BLOCK),
             Access::Read => READ_FILE | READ_DIR,
             Access::Device => READ_FILE | WRITE_FILE | TRUNCATE | IOCTL_DEV,
+            Access::Nothing => return Ok(()),
         };
         let allowed = wanted & self.handled & if is_dir { u64::MAX } else { FOR_FILES };
         let rule = Beneath { allowed, parent: path.as_raw_fd() };

@@ -150,6 +150,7 @@ fn rules_of_broker(
 ) -> Result<broker::Rules, RunError> {
     let root = binds::host_path(rootfs.root_fd()).map_err(|errno| io("name the rootfs", errno))?;
     let mut rules = broker::Rules {
+        names: vec![(root.clone(), Vec::new())],
         writable: vec![root],
         network: step.network == Network::Default,
         resolvers: broker::name_servers(&binds::read_host("/etc/resolv.conf")),
@@ -157,9 +158,12 @@ fn rules_of_broker(
         ..broker::Rules::default()
     };
     for bind in &stage.binds {
-        let trees =
-            if bind.access == Access::Full { &mut rules.writable } else { &mut rules.readable };
-        trees.push(bind.host.clone());
+        rules.names.push((bind.host.clone(), bind.target.clone()));
+        match bind.access {
+            Access::Full => rules.writable.push(bind.host.clone()),
+            Access::Read | Access::Device => rules.readable.push(bind.host.clone()),
+            Access::Nothing => {}
+        }
     }
     Ok(rules)
 }

@@ -17,6 +17,12 @@ pub const TIMES: u32 = 6;
 pub const SET_XATTR: u32 = 7;
 /// fremovexattr(2): the name and NUL after the request; the file.
 pub const REMOVE_XATTR: u32 = 8;
+/// Open a terminal: flags = those of open(2); its number, or nothing for a new one. The answer is
+/// its number, and the descriptor.
+pub const TERMINAL: u32 = 9;
+/// A file of /proc as the guest is to see it: the file, open for reading; the caller's credentials
+/// after the request. The descriptor comes with the answer.
+pub const PROC_TEXT: u32 = 10;
 
 /// Longest payload: a `struct sockaddr_un` and a bit.
 pub const PAYLOAD_MAX: usize = 128;

@@ -41,6 +41,10 @@ pub enum BindKind {
     File = 1,
     /// The proc file system, with its magic links.
     Proc = 2,
+    /// The pod's terminals: only the builder opens one, and only the step's own.
+    Terminals = 3,
+    /// What makes a new terminal.
+    TerminalMaker = 4,
 }
 
 /// Something of the host's shown at a path of the guest's.
@@ -93,6 +97,8 @@ pub struct Config<'a> {
     /// Whether attributes are changed by the builder alone: something that the step may only read
     /// is our own on disk.
     pub guarded: bool,
+    /// The device number of /proc, whose files belong to whoever looks at them.
+    pub proc_device: u64,
     /// Whether signals are scoped by Landlock: to signal everybody is then to signal the step.
     pub scoped: bool,
     /// The first program's start.
@@ -117,6 +123,7 @@ impl<'a> Config<'a> {
             filter: &[],
             token: &[],
             guarded: false,
+            proc_device: 0,
             scoped: false,
             start: Start { credentials: &[], cwd: &[], search: &[], argv: &[], env: &[] },
             binds: [None; MAX_BINDS],
@@ -224,6 +231,7 @@ impl<'a> Config<'a> {
         config.filter = input.string()?;
         config.token = input.string()?;
         config.guarded = input.u32()? != 0;
+        config.proc_device = input.u64()?;
         config.scoped = input.u32()? != 0;
         config.start = Start {
             credentials: input.string()?,
@@ -238,6 +246,8 @@ impl<'a> Config<'a> {
                 0 => BindKind::Dir,
                 1 => BindKind::File,
                 2 => BindKind::Proc,
+                3 => BindKind::Terminals,
+                4 => BindKind::TerminalMaker,
                 _ => return None,
             };
             let read_only = input.u32()? != 0;
@@ -262,6 +272,7 @@ impl<'a> Config<'a> {
         string(&mut out, self.filter);
         string(&mut out, self.token);
         out(&u32::from(self.guarded).to_ne_bytes());
+        out(&self.proc_device.to_ne_bytes());
         out(&u32::from(self.scoped).to_ne_bytes());
         let Start { credentials, cwd, search, argv, env } = self.start;
         for text in [credentials, cwd, search, argv, env] {

@@ -95,6 +95,10 @@ pub trait Guest {
     fn socket_name(&self, fd: i32, peer: bool, out: &mut [u8]) -> Result<usize>;
     /// bind(2) to an address of these bytes
     fn bind(&self, fd: i32, address: &[u8]) -> Result<()>;
+    /// Opens a terminal, which only the builder may: descriptor and number; `None` makes a new one
+    fn open_terminal(&self, number: Option<u32>, flags: u64) -> Result<(i32, u32)>;
+    /// A file of /proc in the guest's words: another descriptor; `fd` stays open
+    fn proc_text(&self, fd: i32, credentials: &[u8], flags: u64) -> Result<i32>;
     /// fcntl(fd, F_GETFL)
     fn status_flags(&self, fd: i32) -> Result<u64>;
     /// fallocate(2) of the ledger's file; false: no room

@@ -29,6 +29,7 @@ pub mod identity;
 pub mod message;
 pub mod open;
 pub mod socket;
+pub mod special;
 pub mod walk;
 pub mod world;
 pub mod xattr;

@@ -254,10 +254,11 @@ impl<'a, G: Guest> World<'a, G> {
                 walk.here.set(self.exe)?;
                 return self.resolve(ROOT_FD, walk.here.c(), flags, 0, RESOLVE_IN_ROOT);
             }
-            Some(Magic::Kernel) => {
-                return self.guest.openat(place.base, place.path(walk), flags, 0);
-            }
+            Some(Magic::Kernel) => return self.open_magic(walk, place, flags),
             None => {}
+        }
+        if let Some(opened) = self.open_terminal(walk, place, flags) {
+            return opened;
         }
         if place.is_file_bind() {
             let base = u32::try_from(place.base).map_err(|_| Errno::BADF)?;
@@ -267,7 +268,7 @@ impl<'a, G: Guest> World<'a, G> {
         }
         let path = place.path(walk);
         if place.in_proc() {
-            return self.guest.openat(place.base, path, flags, 0);
+            return self.open_proc(place.base, path, flags);
         }
         let temporary = flags & O_TMPFILE_BIT != 0;
         let asked = if temporary { creation_mode(mode, false) } else { 0 };

@@ -55,7 +55,8 @@ impl<'c> Place<'c> {
 
     /// Whether the bind is a single file: there is no path below it.
     pub fn is_file_bind(&self) -> bool {
-        self.bind.is_some_and(|bind| bind.kind == BindKind::File)
+        self.bind
+            .is_some_and(|bind| bind.kind == BindKind::File || bind.kind == BindKind::TerminalMaker)
     }
 
     pub(crate) fn in_proc(&self) -> bool {

@@ -1,10 +1,10 @@
 //! Asking the builder for what only it may do.
 
-use kiln_emulated_core::abi::O_NONBLOCK;
+use kiln_emulated_core::abi::{O_CLOEXEC, O_NONBLOCK};
 use kiln_emulated_core::arch::nr;
 use kiln_emulated_core::broker::{
-    CONNECT, DATA_MAX, LINK_TIMES, MODE, REMOVE_XATTR, REQUEST_LEN, Request, SEND, SET_XATTR,
-    TIMES, WATCH,
+    CONNECT, DATA_MAX, LINK_TIMES, MODE, PROC_TEXT, REMOVE_XATTR, REQUEST_LEN, Request, SEND,
+    SET_XATTR, TERMINAL, TIMES, WATCH,
 };
 use kiln_emulated_core::buf::CPath;
 use kiln_emulated_core::config::BROKER_FD;
@@ -79,6 +79,41 @@ pub fn remove_xattr(file: i32, name: CPath<'_>) -> Result<()> {
 pub fn watch(instance: i32, file: i32, mask: u32) -> Result<usize> {
     let request = Request { flags: mask, ..Request::new(WATCH) };
     ask(&request, &[instance, file], &[], NO_SIGNALS)
+}
+
+/// Opens a terminal of the step's, or a new one; its descriptor and number.
+pub fn open_terminal(number: Option<u32>, flags: u64) -> Result<(i32, u32)> {
+    let mut request = Request { flags: flags as u32, ..Request::new(TERMINAL) };
+    if let Some(number) = number {
+        request.payload[..4].copy_from_slice(&number.to_ne_bytes());
+        request.len = 4;
+    }
+    let (number, file) = ask_for_file(&request, &[], &[], flags)?;
+    Ok((file, number as u32))
+}
+
+/// A file of /proc in the guest's words.
+pub fn proc_text(file: i32, credentials: &[u8], flags: u64) -> Result<i32> {
+    let data = [[credentials.as_ptr() as usize, credentials.len()]];
+    ask_for_file(&Request::new(PROC_TEXT), &[file], &data, flags).map(|(_, file)| file)
+}
+
+/// A request that is answered with a descriptor: it gets the lowest number that is free, as
+/// open(2) promises.
+fn ask_for_file(
+    request: &Request,
+    files: &[i32],
+    data: &[[usize; 2]],
+    flags: u64,
+) -> Result<(usize, i32)> {
+    /// `F_DUPFD`, `F_DUPFD_CLOEXEC`
+    const DUPLICATE: [usize; 2] = [0, 1030];
+    let (value, file) = ask_all(request, files, data, NO_SIGNALS)?;
+    let file = file.ok_or(Errno::IO)?;
+    let how = DUPLICATE[usize::from(flags & O_CLOEXEC != 0)];
+    let lowest = plain(nr::FCNTL, [fd(file), how, 0, 0, 0, 0]);
+    InProcess.close(file);
+    lowest.map(|lowest| (value, lowest as i32))
 }
 
 /// connect(2), waiting with the guest's signal mask.
@@ -204,6 +239,19 @@ fn is_stream(socket: i32) -> bool {
 }
 
 fn ask(request: &Request, files: &[i32], data: &[[usize; 2]], mask: u64) -> Result<usize> {
+    let (value, file) = ask_all(request, files, data, mask)?;
+    if let Some(file) = file {
+        InProcess.close(file);
+    }
+    Ok(value)
+}
+
+fn ask_all(
+    request: &Request,
+    files: &[i32],
+    data: &[[usize; 2]],
+    mask: u64,
+) -> Result<(usize, Option<i32>)> {
     /// `AF_UNIX`, `SOCK_STREAM | SOCK_CLOEXEC`
     const PAIR: [usize; 2] = [1, 0o2_000_001];
     let mut pair = [0i32; 2];
@@ -260,13 +308,26 @@ fn poll(file: i32, events: u32, time: Option<i64>, mask: u64) -> Result<()> {
     unsafe { checked(nr::PPOLL, [to, 1, time, mask, 8, 0]) }.map(drop)
 }
 
-fn wait(reply: i32, mask: u64) -> Result<usize> {
+/// The answer, and the descriptor that came with it.
+fn wait(reply: i32, mask: u64) -> Result<(usize, Option<i32>)> {
+    /// `MSG_CMSG_CLOEXEC`
+    const CLOSE_ON_EXEC: usize = 0x4000_0000;
+    /// `sizeof(struct cmsghdr)` and one descriptor.
+    const WITH_FILE: usize = 20;
     let mut answer = [0u8; 4];
     poll(reply, READABLE, None, mask)?;
-    // SAFETY: four bytes of a local.
-    let read = unsafe { checked(nr::READ, [fd(reply), answer.as_mut_ptr() as usize, 4, 0, 0, 0])? };
+    let vector = [answer.as_mut_ptr() as usize, answer.len()];
+    let mut control = [0u64; 3];
+    let room = size_of_val(&control);
+    let mut message =
+        [0, 0, vector.as_ptr() as usize, 1, control.as_mut_ptr() as usize, room, 0usize];
+    let to = message.as_mut_ptr() as usize;
+    // SAFETY: the kernel's `struct msghdr`, whose parts are locals.
+    let read = unsafe { checked(nr::RECVMSG, [fd(reply), to, CLOSE_ON_EXEC, 0, 0, 0])? };
     if read != 4 {
         return Err(Errno::IO);
     }
-    Errno::check(i32::from_ne_bytes(answer) as isize)
+    let file = (message[5] >= WITH_FILE && control[0] as usize == WITH_FILE)
+        .then_some((control[2] & 0xffff_ffff) as i32);
+    Errno::check(i32::from_ne_bytes(answer) as isize).map(|value| (value, file))
 }

@@ -209,6 +209,20 @@ impl Guest for InProcess {
         ask!(nr::BIND, fd(file), address.as_ptr(), address.len()).map(drop)
     }
 
+    fn open_terminal(&self, number: Option<u32>, flags: u64) -> Result<(i32, u32)> {
+        let is_new = number.is_none();
+        let (file, number) = broker::open_terminal(number, flags)?;
+        if flags & NO_CONTROL == 0 && !is_new {
+            // As the kernel does on open(2); for who already has a terminal nothing changes.
+            let _ = ask!(nr::IOCTL, fd(file), SET_CONTROLLING, 0);
+        }
+        Ok((file, number))
+    }
+
+    fn proc_text(&self, file: i32, credentials: &[u8], flags: u64) -> Result<i32> {
+        broker::proc_text(file, credentials, flags)
+    }
+
     fn status_flags(&self, file: i32) -> Result<u64> {
         /// `F_GETFL`
         const GET_FLAGS: usize = 3;
@@ -249,5 +263,9 @@ impl Guest for InProcess {
     }
 }
 
+/// `O_NOCTTY`
+const NO_CONTROL: u64 = 0o400;
+/// `TIOCSCTTY`
+const SET_CONTROLLING: usize = 0x540e;
 /// `fallocate`
 const FALLOCATE: u32 = 285;

@@ -105,6 +105,9 @@ pub unsafe fn start(stack: *mut usize) -> ! {
         }
     }
     name_thread(orders.name);
+    let range = (program.base, program.end);
+    // SAFETY: the kernel's stack; the exe string is the last before the guest's environment.
+    unsafe { describe(stack, environment.add(2), exe + string(exe).len() + 1, auxiliary, range) };
     // Our two strings leave the environment: what is before them moves up.
     // SAFETY: the words from `stack` to the first of our strings move by two words, over them.
     unsafe {
@@ -148,6 +151,58 @@ fn read_orders(state: usize) -> Orders {
     Orders { program, interpreter, secure, name: state + text.len() - name.len() }
 }
 
+/// Tells the kernel what of this is the guest's, for who looks at it in /proc: `environ`, `cmdline`
+/// and `auxv`. Where the kernel was built without that, our two strings show there.
+///
+/// # Safety
+/// As [`start`]; `environment` is the guest's, whose strings start at `strings`.
+unsafe fn describe(
+    stack: *mut usize,
+    environment: *mut usize,
+    strings: usize,
+    auxiliary: *mut usize,
+    (low, high): (usize, usize),
+) {
+    /// `PR_SET_MM`, `PR_SET_MM_MAP`, the size of `struct prctl_mm_map`
+    const SET_MAP: [usize; 4] = [35, 14, 0, 104];
+    // SAFETY: the caller's contract; the vector ends with AT_NULL, whose value is counted too.
+    let (arguments, state, last, size) = unsafe {
+        let mut last = strings;
+        let mut variable = environment;
+        while *variable != 0 {
+            last = *variable + string(*variable).len() + 1;
+            variable = variable.add(1);
+        }
+        let mut end = auxiliary;
+        while *end != 0 {
+            end = end.add(2);
+        }
+        let state = *environment.sub(2);
+        let first = if *stack > 0 { *stack.add(1) } else { state };
+        (first, state, last, end.add(2) as usize - auxiliary as usize)
+    };
+    let heap = plain(nr::BRK, [0; 6]).unwrap_or(0);
+    let stack = stack as usize;
+    let map = [
+        low,
+        high,
+        high,
+        high,
+        heap,
+        heap,
+        stack,
+        arguments,
+        state,
+        strings,
+        last,
+        auxiliary as usize,
+        size | (u32::MAX as usize) << 32,
+    ];
+    let [option, what, _, length] = SET_MAP;
+    // SAFETY: the kernel's `struct prctl_mm_map`, a local; the file stays as it is.
+    unsafe { call(nr::PRCTL, [option, what, map.as_ptr() as usize, length, 0, 0]) };
+}
+
 /// `comm` is the name of the file as it was executed.
 fn name_thread(name: usize) {
     /// `PR_SET_NAME`
@@ -160,6 +215,7 @@ fn name_thread(name: usize) {
 
 struct Mapped {
     base: usize,
+    end: usize,
     entry: usize,
     headers: usize,
     header_count: usize,
@@ -208,6 +264,7 @@ fn map_program(file: i32, hint: usize) -> Mapped {
     InProcess.close(file);
     Mapped {
         base: low.wrapping_add(bias),
+        end: high.wrapping_add(bias),
         entry: (program.entry as usize).wrapping_add(bias),
         headers: (program.headers as usize).wrapping_add(bias),
         header_count: program.header_count as usize,

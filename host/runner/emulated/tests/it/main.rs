@@ -12,4 +12,5 @@ mod messages;
 mod metadata;
 mod shortcuts;
 mod support;
+mod terminals;
 mod view;

@@ -138,7 +138,7 @@ impl Image {
     }
 
     /// Copies a program of this machine and the libraries it needs.
-    fn install(&self, program: &str) -> bool {
+    pub(crate) fn install(&self, program: &str) -> bool {
         let Some(found) = ["/usr/bin", "/usr/sbin", "/bin", "/sbin"]
             .iter()
             .map(|directory| Path::new(directory).join(program))
