@@ -6,8 +6,10 @@ use crate::abi::{
     AT_EACCESS, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, S_IFMT, S_IFREG, S_ISGID, S_ISUID, Statx,
 };
 use crate::buf::PathBuf;
+use crate::config::ROOT_FD;
 use crate::errno::{Errno, Result};
 use crate::guest::Guest;
+use crate::known::split;
 use crate::walk::Magic;
 use crate::world::{MAY_EXEC, MAY_WRITE, Scratch, WalkBuffers, World, allowed};
 
@@ -42,6 +44,18 @@ impl<G: Guest> World<'_, G> {
                 }
             }
             if !(bytes.starts_with(b"/") && self.config.may_cover(bytes)) {
+                if let Some((directory, _)) = split(bytes)
+                    && self.is_plain(walk, directory)
+                {
+                    match self.disk_at(ROOT_FD, path.tail(1)) {
+                        Ok(disk) if disk.is_symlink() && follow => {}
+                        Ok(disk) if !self.is_covered(&disk) => return Ok(disk),
+                        Ok(_) | Err(Errno::ACCES) => {
+                            return self.disk_walking(walk, dirfd, path, follow);
+                        }
+                        Err(errno) => return Err(errno),
+                    }
+                }
                 let (fd, disk) = self.locate(walk, dirfd, path, follow)?;
                 self.guest.close(fd);
                 return Ok(disk);
@@ -177,10 +191,20 @@ impl<G: Guest> World<'_, G> {
         }
         let is_device = full & S_IFMT != u32::from(disk.mode) & S_IFMT;
         let keep = stored != mode || is_device || fd.is_none();
-        if !keep && self.record(disk).is_none() {
-            return Ok(());
+        let result = if !keep && self.record(disk).is_none() {
+            Ok(())
+        } else {
+            self.update(disk, |record| record.mode = keep.then_some(full))
+        };
+        self.note_directory(disk);
+        result
+    }
+
+    /// Who may search a directory has changed.
+    fn note_directory(&self, disk: &Statx) {
+        if disk.is_dir() {
+            self.guest.note_change();
         }
-        self.update(disk, |record| record.mode = keep.then_some(full))
     }
 
     /// chown(2) and its kin; the path may be empty for the descriptor itself.
@@ -232,7 +256,7 @@ impl<G: Guest> World<'_, G> {
         }
         let cleared = mode & !S_ISUID & !if mode & 0o010 != 0 { S_ISGID } else { 0 };
         let is_dir = seen.is_dir();
-        self.update(disk, |record: &mut Record| {
+        let result = self.update(disk, |record: &mut Record| {
             record.owner = (owner != Owner::default()).then_some(owner);
             if !is_dir {
                 record.capability = None;
@@ -241,7 +265,9 @@ impl<G: Guest> World<'_, G> {
                 let differs = stored_mode(cleared) != cleared & 0o7777;
                 record.mode = differs.then_some(cleared);
             }
-        })
+        });
+        self.note_directory(disk);
+        result
     }
 
     /// utimensat(2) and its kin: seconds and nanoseconds of access and modification time.

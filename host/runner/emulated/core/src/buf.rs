@@ -37,6 +37,7 @@ impl<'a> CPath<'a> {
 /// A path being built, always followed by a NUL. Absolute guest paths, host paths and symlink
 /// targets all live in these.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct PathBuf {
     len: usize,
     bytes: [u8; PATH_MAX],
@@ -212,6 +213,14 @@ impl Rest {
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.left().iter().all(|&byte| byte == b'/')
+    }
+
+    /// Whether one component is left.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        let mut components =
+            self.left().split(|&byte| byte == b'/').filter(|name| !name.is_empty());
+        components.next().is_some() && components.next().is_none()
     }
 
     /// Whether what is left begins with a slash, before [`Rest::take`] skips it.

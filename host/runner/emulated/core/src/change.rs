@@ -7,8 +7,10 @@ use crate::abi::{
     S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, S_IFREG, S_ISVTX,
 };
 use crate::buf::{CPath, PathBuf};
+use crate::config::ROOT_FD;
 use crate::errno::{Errno, Result};
 use crate::guest::Guest;
+use crate::known::split;
 use crate::open::{Intent, Parent};
 use crate::walk::Magic;
 use crate::world::{Scratch, WalkBuffers, World, creation_mode};
@@ -23,7 +25,11 @@ impl<G: Guest> World<'_, G> {
         let mode = mode & 0o1777;
         self.in_parent(walk, dirfd, path, Intent::Create, |parent| {
             self.guest.mkdirat(parent.fd, parent.name(), creation_mode(mode, true))?;
-            self.adopt(parent.fd, || self.disk_at(parent.fd, parent.name()), Some(mode))
+            self.adopt(
+                || self.directory(parent),
+                || self.disk_at(parent.fd, parent.name()),
+                Some(mode),
+            )
         })
     }
 
@@ -49,7 +55,7 @@ impl<G: Guest> World<'_, G> {
             let asked = disk_kind | creation_mode(mode & 0o7777, false);
             self.guest.mknodat(parent.fd, parent.name(), asked)?;
             let look = || self.disk_at(parent.fd, parent.name());
-            self.adopt(parent.fd, look, Some(mode & 0o7777))?;
+            self.adopt(|| self.directory(parent), look, Some(mode & 0o7777))?;
             if is_device {
                 let disk = look()?;
                 let seen = u32::from(self.seen(&disk).mode) & 0o7777;
@@ -77,7 +83,11 @@ impl<G: Guest> World<'_, G> {
                     return Err(Errno::BUSY);
                 }
             }
-            self.guest.unlinkat(parent.fd, parent.name(), flags)
+            self.guest.unlinkat(parent.fd, parent.name(), flags)?;
+            if flags & AT_REMOVEDIR != 0 {
+                self.guest.note_change();
+            }
+            Ok(())
         })
     }
 
@@ -89,7 +99,8 @@ impl<G: Guest> World<'_, G> {
         let Scratch { path, other, walk } = scratch;
         self.in_parent(walk, dirfd, path, Intent::Create, |parent| {
             self.guest.symlinkat(other.c(), parent.fd, parent.name())?;
-            self.adopt(parent.fd, || self.disk_at(parent.fd, parent.name()), None)
+            self.guest.note_change();
+            self.adopt(|| self.directory(parent), || self.disk_at(parent.fd, parent.name()), None)
         })
     }
 
@@ -147,7 +158,9 @@ impl<G: Guest> World<'_, G> {
         target: &Parent,
     ) -> Result<()> {
         let place = self.walk(walk, from, path.bytes(), false)?;
-        self.guest.linkat(place.base, place.path(walk), target.fd, target.name(), 0)
+        self.guest.linkat(place.base, place.path(walk), target.fd, target.name(), 0)?;
+        self.guest.note_change();
+        Ok(())
     }
 
     /// rename(2) from `scratch.path` to `scratch.other`
@@ -180,12 +193,18 @@ impl<G: Guest> World<'_, G> {
                 self.check_sticky(source)?;
                 self.check_sticky(target)?;
             }
-            self.guest.renameat2(source.fd, source.name(), target.fd, target.name(), flags)
+            let moves_file = flags == 0
+                && self.disk_at(source.fd, source.name()).is_ok_and(|disk| disk.kind() == S_IFREG);
+            self.guest.renameat2(source.fd, source.name(), target.fd, target.name(), flags)?;
+            if !moves_file {
+                self.guest.note_change();
+            }
+            Ok(())
         })
     }
 
     fn check_sticky(&self, parent: &Parent) -> Result<()> {
-        let directory = self.seen(&self.disk_of(parent.fd)?);
+        let directory = self.seen(&self.directory(parent)?);
         if u32::from(directory.mode) & S_ISVTX == 0 || self.owns(&directory) {
             return Ok(());
         }
@@ -210,7 +229,19 @@ impl<G: Guest> World<'_, G> {
         }
         let absolute = bytes.starts_with(b"/");
         let may_cover = absolute && self.config.may_cover(bytes);
-        if self.cred.is_fs_root() && absolute && !may_cover {
+        if self.cred.is_fs_root()
+            && !may_cover
+            && let Some((directory, _)) = split(bytes)
+            && self.is_plain(walk, directory)
+        {
+            match self.guest.readlinkat(ROOT_FD, path.tail(1), other.space()) {
+                Err(Errno::ACCES) => {}
+                result => {
+                    other.filled(result?);
+                    return Ok(());
+                }
+            }
+        } else if self.cred.is_fs_root() && absolute && !may_cover {
             let flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
             match self.open_existing(walk, dirfd, path, flags, 0) {
                 Ok(fd) => {

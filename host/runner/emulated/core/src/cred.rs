@@ -149,6 +149,7 @@ pub struct Credentials {
     caps: [AtomicU64; 4],
     keep: AtomicU32,
     umask: AtomicU32,
+    version: AtomicU32,
 }
 
 impl Default for Credentials {
@@ -169,6 +170,7 @@ impl Credentials {
             caps: [const { AtomicU64::new(0) }; 4],
             keep: AtomicU32::new(0),
             umask: AtomicU32::new(0),
+            version: AtomicU32::new(0),
         }
     }
 
@@ -179,6 +181,15 @@ impl Credentials {
         self.store_groups(groups.iter().copied());
         let caps = if uid == 0 { DEFAULT_CAPS } else { 0 };
         self.set_caps([caps, caps, 0, DEFAULT_CAPS]);
+    }
+
+    /// Changes with the ids that decide about access to files.
+    pub fn version(&self) -> u32 {
+        self.version.load(Relaxed)
+    }
+
+    fn note_change(&self) {
+        self.version.fetch_add(1, Relaxed);
     }
 
     /// Whether the emulated kernel lets it do anything.
@@ -211,6 +222,7 @@ impl Credentials {
         let before = self.user.effective();
         let had_root = before == 0 || self.user.real() == 0 || self.user.saved() == 0;
         let result = change(self.ids(which));
+        self.note_change();
         let after = self.user.effective();
         let has_root = after == 0 || self.user.real() == 0 || self.user.saved() == 0;
         let [effective, permitted, inheritable, bounding] = self.caps();
@@ -255,7 +267,9 @@ impl Credentials {
 
     /// setfsuid(2), setfsgid(2)
     pub fn set_fs(&self, which: Which, id: u32) -> u32 {
-        self.ids(which).set_fs(id, self.may_set(which))
+        let before = self.ids(which).set_fs(id, self.may_set(which));
+        self.note_change();
+        before
     }
 
     /// Real, effective and saved.
@@ -282,6 +296,7 @@ impl Credentials {
         let effective = if self.user.effective() == 0 { permitted } else { 0 };
         self.set_caps([effective, permitted, inheritable, bounding]);
         self.keep.store(0, Relaxed);
+        self.note_change();
         secure
     }
 
@@ -318,6 +333,7 @@ impl Credentials {
             count += 1;
         }
         self.count.store(count, Relaxed);
+        self.note_change();
     }
 
     /// Effective, permitted, inheritable and bounding capabilities.

@@ -109,6 +109,10 @@ pub trait Guest {
     fn fifos_exist(&self) -> bool;
     /// See [`Guest::fifos_exist`]
     fn note_fifo(&self);
+    /// How often some process of this step changed what the path of a directory can mean
+    fn changes(&self) -> u32;
+    /// See [`Guest::changes`]
+    fn note_change(&self);
     /// getpid(2)
     fn pid(&self) -> u32;
     /// gettid(2)

@@ -26,6 +26,7 @@ pub mod errno;
 pub mod exec;
 pub mod guest;
 pub mod identity;
+pub mod known;
 pub mod message;
 pub mod open;
 pub mod socket;

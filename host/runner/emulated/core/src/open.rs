@@ -9,6 +9,7 @@ use crate::buf::{CPath, PathBuf};
 use crate::config::ROOT_FD;
 use crate::errno::{Errno, Result};
 use crate::guest::Guest;
+use crate::known::{LONGEST, split};
 use crate::walk::{Magic, Place};
 use crate::world::{MAY_EXEC, MAY_READ, MAY_WRITE, Scratch, WalkBuffers, World, creation_mode};
 
@@ -23,18 +24,35 @@ pub struct Parent {
     owned: bool,
     /// Whether the kernel resolved it, without a look at binds and permissions.
     fast: bool,
-    name: [u8; 258],
+    /// How much of the name is the directory's path below the descriptor.
+    directory: usize,
+    name: [u8; ROOM],
     len: usize,
 }
 
+/// A directory that is known, a slash, a name, a slash, a NUL.
+const ROOM: usize = LONGEST + 258;
+
 impl Parent {
     fn new(fd: i32, owned: bool, fast: bool, name: &[u8]) -> Result<Self> {
-        let mut parent = Self { fd, owned, fast, name: [0; 258], len: name.len() };
         // One slash may follow a name of 255 bytes.
         if name.len() > 256 {
             return Err(Errno::NAMETOOLONG);
         }
+        Self::spelled(fd, owned, fast, name)
+    }
+
+    fn spelled(fd: i32, owned: bool, fast: bool, name: &[u8]) -> Result<Self> {
+        let len = name.len();
+        let mut parent = Self { fd, owned, fast, directory: 0, name: [0; ROOM], len };
         parent.name.get_mut(..name.len()).ok_or(Errno::NAMETOOLONG)?.copy_from_slice(name);
+        Ok(parent)
+    }
+
+    /// Below the rootfs, by a path without links.
+    fn plain(path: &[u8], directory: &[u8]) -> Result<Self> {
+        let mut parent = Self::spelled(ROOT_FD, false, true, path.get(1..).unwrap_or(&[]))?;
+        parent.directory = directory.len().saturating_sub(1);
         Ok(parent)
     }
 
@@ -42,7 +60,7 @@ impl Parent {
         self.fast
     }
 
-    /// The last component.
+    /// The last component, for use with the descriptor.
     #[must_use]
     pub fn name(&self) -> CPath<'_> {
         self.name.get(..=self.len).and_then(CPath::new).unwrap_or(CPath::DOT)
@@ -164,7 +182,8 @@ impl<'a, G: Guest> World<'a, G> {
         // Exclusively: only then is it certain that the file is ours to adopt. No link is followed.
         let flags_new = flags | O_CREAT | O_EXCL;
         let fd = self.resolve(parent.fd, parent.name(), flags_new, asked, RESOLVE_BENEATH)?;
-        let adopted = self.adopt(parent.fd, || self.disk_of(fd), Some(mode & 0o7777));
+        let adopted =
+            self.adopt(|| self.directory(parent), || self.disk_of(fd), Some(mode & 0o7777));
         if let Err(errno) = adopted {
             self.guest.close(fd);
             return Err(errno);
@@ -275,7 +294,7 @@ impl<'a, G: Guest> World<'a, G> {
         let fd = self.resolve(place.base, path, flags, asked, RESOLVE_IN_ROOT)?;
         if temporary
             && !self.cred.is_fs_root()
-            && let Err(errno) = self.adopt(fd, || self.disk_of(fd), Some(mode))
+            && let Err(errno) = self.adopt(|| self.disk_of(fd), || self.disk_of(fd), Some(mode))
         {
             self.guest.close(fd);
             return Err(errno);
@@ -360,6 +379,12 @@ impl<'a, G: Guest> World<'a, G> {
         let absolute = bytes.starts_with(b"/");
         if !self.cred.is_fs_root() || (absolute && self.config.may_cover(bytes)) {
             return self.parent_walking(walk, dirfd, bytes, intent);
+        }
+        if let Some((directory, name)) = split(bytes)
+            && name.len() <= 255
+            && self.is_plain(walk, directory)
+        {
+            return Parent::plain(bytes, directory);
         }
         let end = bytes.iter().rposition(|&byte| byte != b'/').map_or(0, |last| last + 1);
         let start = bytes
@@ -458,6 +483,28 @@ impl<'a, G: Guest> World<'a, G> {
             }
         }
         Ok(())
+    }
+
+    /// The directory itself, on disk.
+    pub(crate) fn directory(&self, parent: &Parent) -> Result<Statx> {
+        let mut directory = Directory::new();
+        let part = parent.name.get(..parent.directory).unwrap_or(&[]);
+        match directory.set(part) {
+            Some(path) if !part.is_empty() => self.disk_at(parent.fd, path),
+            _ => self.disk_of(parent.fd),
+        }
+    }
+
+    /// The same parent with a descriptor of its own, where it has none.
+    pub(crate) fn opened(&self, parent: &Parent) -> Result<Option<Parent>> {
+        let mut directory = Directory::new();
+        let part = parent.name.get(..parent.directory).unwrap_or(&[]);
+        let Some(path) = directory.set(part).filter(|_| !part.is_empty()) else { return Ok(None) };
+        let flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+        let fd = self.resolve(parent.fd, path, flags, 0, RESOLVE_BENEATH)?;
+        let name = parent.name.get(parent.directory + 1..parent.len).unwrap_or(&[]);
+        let opened = Parent::new(fd, true, true, name);
+        opened.map(Some).inspect_err(|_| self.guest.close(fd))
     }
 
     /// Closes what [`World::parent`] opened.

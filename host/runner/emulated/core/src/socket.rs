@@ -6,7 +6,7 @@ use crate::dispatch::Later;
 use crate::errno::{Errno, Result};
 use crate::guest::Guest;
 use crate::message::abstract_name;
-use crate::open::Intent;
+use crate::open::{Intent, Parent};
 use crate::world::{Scratch, World};
 
 const AF_UNIX: u16 = 1;
@@ -96,26 +96,12 @@ impl<G: Guest> World<'_, G> {
         let Scratch { path, walk, other } = scratch;
         let owner_mask = self.cred.owner_umask().load(core::sync::atomic::Ordering::Relaxed);
         let bound = self.in_parent(walk, AT_FDCWD, path, Intent::Create, |parent| {
-            let mut name = [0; 32];
-            let address = if parent.fd == AT_FDCWD {
-                Address::of(&[parent.name().bytes()])?
-            } else {
-                let directory =
-                    crate::change::descriptor_path(parent.fd, &mut name).ok_or(Errno::BADF)?;
-                // The whole host path where it fits: getsockname(2) can then be answered.
-                let mut whole = crate::buf::PathBuf::new();
-                let length = self.guest.readlinkat(AT_FDCWD, directory, whole.space())?;
-                whole.filled(length);
-                let name = parent.name();
-                Address::of(&[whole.bytes(), b"/", name.bytes()])
-                    .or_else(|_| Address::of(&[directory.bytes(), b"/", name.bytes()]))?
-            };
-            self.guest.bind(socket, address.bytes())?;
-            self.adopt(
-                parent.fd,
-                || self.disk_at(parent.fd, parent.name()),
-                Some(0o777 & !owner_mask),
-            )
+            let opened = self.opened(parent)?;
+            let result = self.bind_in(opened.as_ref().unwrap_or(parent), socket, owner_mask);
+            if let Some(opened) = opened {
+                self.done(opened);
+            }
+            result
         });
         other.clear();
         match bound {
@@ -123,6 +109,29 @@ impl<G: Guest> World<'_, G> {
             Err(Errno::EXIST) => Err(Errno(98)),
             other => other,
         }
+    }
+
+    fn bind_in(&self, parent: &Parent, socket: i32, owner_mask: u32) -> Result<()> {
+        let mut name = [0; 32];
+        let address = if parent.fd == AT_FDCWD {
+            Address::of(&[parent.name().bytes()])?
+        } else {
+            let directory =
+                crate::change::descriptor_path(parent.fd, &mut name).ok_or(Errno::BADF)?;
+            // The whole host path where it fits: getsockname(2) can then be answered.
+            let mut whole = crate::buf::PathBuf::new();
+            let length = self.guest.readlinkat(AT_FDCWD, directory, whole.space())?;
+            whole.filled(length);
+            let name = parent.name();
+            Address::of(&[whole.bytes(), b"/", name.bytes()])
+                .or_else(|_| Address::of(&[directory.bytes(), b"/", name.bytes()]))?
+        };
+        self.guest.bind(socket, address.bytes())?;
+        self.adopt(
+            || self.directory(parent),
+            || self.disk_at(parent.fd, parent.name()),
+            Some(0o777 & !owner_mask),
+        )
     }
 
     /// getsockname(2), getpeername(2): the guest's name of a path.

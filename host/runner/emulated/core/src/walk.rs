@@ -8,6 +8,7 @@ use crate::buf::CPath;
 use crate::config::{Bind, BindKind, ROOT_FD};
 use crate::errno::{Errno, Result};
 use crate::guest::Guest;
+use crate::known::{Kind, split};
 use crate::world::{MAY_EXEC, WalkBuffers, World};
 
 /// Most symlinks on the way (`MAXSYMLINKS` of path_resolution(7)).
@@ -79,18 +80,32 @@ impl<'a, G: Guest> World<'a, G> {
         if path.is_empty() {
             return Err(Errno::NOENT);
         }
-        if path.starts_with(b"/") {
+        let absolute = path.starts_with(b"/");
+        let now = self.stamp();
+        // Whether the way to the directory that `here` names is known to be open.
+        let mut open = false;
+        let mut rest = path;
+        if absolute {
             walk.here.clear();
+            if !self.cred.is_fs_root()
+                && let Some((directory, name)) = split(path)
+                && walk.known.get(now, directory) == Some(Kind::Plain)
+            {
+                walk.here.set(directory)?;
+                (open, rest) = (true, name);
+            }
         } else {
             self.guest_path(walk, dirfd)?;
         }
-        walk.rest.set(path)?;
+        walk.rest.set(rest)?;
         let wants_dir = path.ends_with(b"/") || path.ends_with(b"/.") || path == b".";
         let follow = follow || wants_dir;
         let mut links = 0;
         // The directory that `here` names, if it was looked at.
         let mut place = self.place(walk);
-        place.disk = Some(self.look(walk, &place)?);
+        if !open {
+            place.disk = Some(self.look(walk, &place)?);
+        }
         loop {
             if walk.rest.is_done() {
                 let missing_or_dir = place.disk.is_none_or(|disk| disk.is_dir());
@@ -99,12 +114,18 @@ impl<'a, G: Guest> World<'a, G> {
                 }
                 return Ok(place);
             }
-            let Some(disk) = place.disk else { return Err(Errno::NOENT) };
-            if !disk.is_dir() {
-                return Err(Errno::NOTDIR);
-            }
-            if !self.cred.is_fs_root() {
-                self.require(&self.seen(&disk), MAY_EXEC)?;
+            if !core::mem::take(&mut open) {
+                let Some(disk) = place.disk else { return Err(Errno::NOENT) };
+                if !disk.is_dir() {
+                    return Err(Errno::NOTDIR);
+                }
+                if !self.cred.is_fs_root() {
+                    self.require(&self.seen(&disk), MAY_EXEC)?;
+                    // From the root on, every directory was looked at.
+                    if absolute && place.bind.is_none() && !walk.here.is_empty() {
+                        walk.remember(now);
+                    }
+                }
             }
             let Some(name) = walk.rest.take() else { continue };
             if name == b"." {

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::cred::Credentials;
 use crate::errno::{Errno, Result};
 use crate::guest::Guest;
+use crate::known::{Kind, Known, Stamp};
 
 /// Everything a call is answered from.
 #[derive(Clone, Copy, Debug)]
@@ -26,28 +27,32 @@ pub struct World<'a, G> {
     pub exe: &'a [u8],
 }
 
-/// Path buffers for one call.
+/// Path buffers for one call; in this order, so that most calls touch few pages.
 #[derive(Clone, Debug, Default)]
+#[repr(C)]
 pub struct Scratch {
-    /// The call's path.
-    pub path: PathBuf,
-    /// The call's second path, or a symlink's target.
-    pub other: PathBuf,
     /// For walking.
     pub walk: WalkBuffers,
+    /// The call's second path, or a symlink's target.
+    pub other: PathBuf,
+    /// The call's path.
+    pub path: PathBuf,
 }
 
 impl Scratch {
     /// Empty buffers.
     #[must_use]
     pub const fn new() -> Self {
-        Self { path: PathBuf::new(), other: PathBuf::new(), walk: WalkBuffers::new() }
+        Self { walk: WalkBuffers::new(), other: PathBuf::new(), path: PathBuf::new() }
     }
 }
 
 /// What [`World::walk`] works with.
 #[derive(Clone, Debug, Default)]
+#[repr(C)]
 pub struct WalkBuffers {
+    /// Kept from call to call.
+    pub known: Known,
     /// The canonical guest path so far.
     pub here: PathBuf,
     /// A symlink's target.
@@ -57,10 +62,18 @@ pub struct WalkBuffers {
 }
 
 impl WalkBuffers {
+    /// The directory that `here` names may be searched; remembered if its last component is next.
+    pub(crate) fn remember(&mut self, then: Stamp) {
+        let directory = self.here.bytes();
+        if self.rest.is_last() && self.known.get(then, directory).is_none() {
+            self.known.put(then, directory, Kind::Plain);
+        }
+    }
+
     /// Empty buffers.
     #[must_use]
     pub const fn new() -> Self {
-        Self { here: PathBuf::new(), link: PathBuf::new(), rest: Rest::new() }
+        Self { known: Known::new(), here: PathBuf::new(), link: PathBuf::new(), rest: Rest::new() }
     }
 }
 
@@ -178,18 +191,18 @@ impl<G: Guest> World<'_, G> {
     }
 
     /// Gives a new inode the owner and mode that it should have. `parent` is the directory it was
-    /// made in; `wanted` the permission bits that were asked for, before the umask.
+    /// made in, as on disk; `wanted` the permission bits that were asked for, before the umask.
     ///
     /// # Errors
     /// As [`World::update`].
     pub fn adopt(
         &self,
-        parent: i32,
+        parent: impl FnOnce() -> Result<Statx>,
         child: impl FnOnce() -> Result<Statx>,
         wanted: Option<u32>,
     ) -> Result<()> {
         let (uid, mut gid) = (self.cred.user.fs(), self.cred.group.fs());
-        let parent = self.disk_of(parent)?;
+        let parent = parent()?;
         let mut inherits = false;
         if u32::from(parent.mode) & S_ISGID != 0 {
             let owner = self.seen(&parent);

@@ -1,11 +1,14 @@
 //! The guest as the process itself: its memory is ours, its calls are made from here.
 
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 use kiln_emulated_core::abi::{OpenHow, STATX_WANTED, Statx};
 use kiln_emulated_core::arch::nr;
 use kiln_emulated_core::buf::CPath;
 use kiln_emulated_core::config::LEDGER_FD;
 use kiln_emulated_core::errno::{Errno, Result};
 use kiln_emulated_core::guest::Guest;
+use kiln_ledger::Geometry;
 
 use crate::system::{checked, fd};
 use crate::{broker, process};
@@ -232,9 +235,17 @@ impl Guest for InProcess {
     fn reserve_ledger(&self, offset: u64, length: u64) -> bool {
         /// `FALLOC_FL_KEEP_SIZE`
         const KEEP_SIZE: usize = 1;
-        match ask!(FALLOCATE, fd(LEDGER_FD), KEEP_SIZE, offset, length) {
+        let pages = offset / PAGE..(offset + length).div_ceil(PAGE);
+        if pages.clone().all(is_reserved) {
+            return true;
+        }
+        let (start, length) = (pages.start * PAGE, (pages.end - pages.start) * PAGE);
+        match ask!(FALLOCATE, fd(LEDGER_FD), KEEP_SIZE, start, length) {
             // What the file system cannot tell, it does not run out of at a store either.
-            Ok(_) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => true,
+            Ok(_) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+                pages.for_each(note_reserved);
+                true
+            }
             Err(_) => false,
         }
     }
@@ -246,6 +257,16 @@ impl Guest for InProcess {
     fn fifos_exist(&self) -> bool {
         process::state_word(0)
             .is_some_and(|word| word.load(core::sync::atomic::Ordering::Relaxed) != 0)
+    }
+
+    fn changes(&self) -> u32 {
+        process::state_word(1).map_or(0, |word| word.load(core::sync::atomic::Ordering::Acquire))
+    }
+
+    fn note_change(&self) {
+        if let Some(word) = process::state_word(1) {
+            word.fetch_add(1, core::sync::atomic::Ordering::Release);
+        }
     }
 
     fn note_fifo(&self) {
@@ -269,3 +290,19 @@ const NO_CONTROL: u64 = 0o400;
 const SET_CONTROLLING: usize = 0x540e;
 /// `fallocate`
 const FALLOCATE: u32 = 285;
+
+const PAGE: u64 = 4096;
+/// Pages of the ledger that this process has had reserved, one bit each.
+static RESERVED: [AtomicU64; Geometry::STANDARD.bytes().div_ceil(4096 * 64)] =
+    [const { AtomicU64::new(0) }; Geometry::STANDARD.bytes().div_ceil(4096 * 64)];
+
+fn is_reserved(page: u64) -> bool {
+    let word = RESERVED.get((page / 64) as usize);
+    word.is_some_and(|word| word.load(Relaxed) & (1 << (page % 64)) != 0)
+}
+
+fn note_reserved(page: u64) {
+    if let Some(word) = RESERVED.get((page / 64) as usize) {
+        word.fetch_or(1 << (page % 64), Relaxed);
+    }
+}

@@ -25,6 +25,10 @@ pub const FEW_POINTERS: usize = 1024;
 /// What a handler works with.
 #[repr(C)]
 pub struct Slot {
+    /// Where the slot's owner is noted; zero is free.
+    pub owner: *const AtomicU32,
+    /// The guest's vector registers during a shortcut.
+    pub vectors: [u64; 32],
     /// Path buffers.
     pub scratch: Scratch,
     /// Arrays for execve(2).
@@ -33,10 +37,6 @@ pub struct Slot {
     pub head: [u8; kiln_emulated_core::elf::HEADERS],
     /// Strings for execve(2).
     pub text: [u8; ENCODED_LEN + 2 * 4096 + 128],
-    /// The guest's vector registers during a shortcut.
-    pub vectors: [u64; 32],
-    /// Where the slot's owner is noted; zero is free.
-    pub owner: *const AtomicU32,
 }
 
 const _: () = assert!(size_of::<Slot>() < SLOT_SIZE - 40 * 1024, "the stack must have 40 KiB");

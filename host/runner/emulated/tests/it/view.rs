@@ -124,3 +124,37 @@ fn newer_calls_and_unusual_ones_see_the_image_too() {
         assert_eq!(ran.ok(), "all well\n", "{}", ran.err);
     });
 }
+
+/// Directories are remembered by their paths; what other processes do to them must be seen at once.
+#[test]
+fn a_directory_that_becomes_something_else_is_that() {
+    if !works_here() {
+        return;
+    }
+    as_pod(|| {
+        let Some(image) = Image::small() else { return };
+        image.write("etc/os-release", "ID=image\n");
+        let script = "
+            mkdir -p /tmp/a/b /tmp/d/b; : > /tmp/a/b/old; : > /tmp/d/b/new
+            for i in 1 2 3; do test -e /tmp/a/b/old; test ! -e /tmp/a/b/new; done
+            mv /tmp/a /tmp/c; test ! -e /tmp/a/b/old
+            ln -s d /tmp/a; test -e /tmp/a/b/new; test ! -e /tmp/a/b/old
+            rm /tmp/a; mv /tmp/c /tmp/a; test -e /tmp/a/b/old; test ! -e /tmp/a/b/new
+            mv /tmp/a/b /tmp/a/x; ln -s /etc /tmp/a/b; read line < /tmp/a/b/os-release; echo $line
+            test -f /tmp/a/b/passwd; test -L /tmp/a/b; mkdir /tmp/a/b/made; test -d /etc/made
+            rm /tmp/a/b; mkdir /tmp/a/b; : > /tmp/a/b/plain; test ! -e /etc/plain
+            rm /tmp/a/b/plain; rmdir /tmp/a/b; ln /tmp/a/x/old /tmp/a/b; test ! -e /tmp/a/b/old
+            chmod 2775 /tmp/d/b; chown 0:7 /tmp/d/b; : > /tmp/d/b/f; mkdir /tmp/d/b/g
+            stat -c '%g %a' /tmp/d/b/f /tmp/d/b/g";
+        let ran = image.run(&Image::step(&["bash", "-ec", script]));
+        assert_eq!(ran.ok(), "ID=image\n7 644\n7 2755\n", "{}", ran.err);
+        let ran = image.sh_as_bob(
+            "set -e; mkdir -p /tmp/p/q; : > /tmp/p/q/f; test -e /tmp/p/q/f; test -e /tmp/p/q/f
+             chmod 600 /tmp/p; ! test -e /tmp/p/q/f; chmod 700 /tmp/p; test -e /tmp/p/q/f
+             chmod 0 /tmp/p/q; ! test -e /tmp/p/q/f; ! (: > /tmp/p/q/g) 2>/dev/null
+             chmod 700 /tmp/p/q; ! test -e /tmp/p/q/g; ln -s /root /tmp/p/r; ! test -e /tmp/p/r/x
+             mv /tmp/p/q /tmp/p/s; ln -s s /tmp/p/q; test -e /tmp/p/q/f; echo bob",
+        );
+        assert_eq!(ran.ok(), "bob\n", "{}", ran.err);
+    });
+}
