@@ -7,7 +7,7 @@ use anyhow::Context;
 use kiln_build::{BuildError, BuildRequest, Built, ErrorKind, EventSink, Output, Remotes, Result};
 use kiln_dockerfile::platform::Platform;
 use kiln_image::layer::compress::Compression;
-use kiln_runner::{Cancel, Kind, Network};
+use kiln_runner::{Cancel, Kind, Network, Unavailable};
 
 use super::{context, secrets, services};
 use crate::args::{BuildArgs, CompressionChoice, NetworkMode, ResultFormat, RunnerChoice};
@@ -45,13 +45,13 @@ fn print_digest(built: &Built) {
 }
 
 fn build(args: &BuildArgs, environment: &Environment) -> Result<Built> {
-    enter_user_namespace(args.runner, environment)?;
+    let refusal = enter_user_namespace(args.runner, environment)?;
     let cancel = Cancel::default();
     interrupt::install(cancel.clone());
     let mode = if args.quiet { progress::Mode::Quiet } else { args.progress };
     let events = progress::sink(mode);
     let request = request(args, environment, cancel, events.as_ref())?;
-    let services = services::open(args, environment, &request.cancel)?;
+    let services = services::open(args, environment, &request.cancel, refusal)?;
     if request.outputs.is_empty() && mode != progress::Mode::Quiet {
         events.event(&kiln_build::Event::Warning {
             message: "no output was asked for: the image stays in the work directory; use --push \
@@ -76,17 +76,20 @@ fn write_results(args: &BuildArgs, built: &Built) -> anyhow::Result<()> {
 }
 
 /// Makes kiln root of a user namespace where the namespaces runner may be used, needs it and gets
-/// it; elsewhere kiln goes on as it is, with the runners that need nothing.
-pub(super) fn enter_user_namespace(runner: RunnerChoice, environment: &Environment) -> Result<()> {
+/// it; elsewhere kiln goes on as it is, with the runners that need nothing, and the reason why.
+pub(super) fn enter_user_namespace(
+    runner: RunnerChoice,
+    environment: &Environment,
+) -> Result<Option<Unavailable>> {
     if matches!(runner, RunnerChoice::Wasi | RunnerChoice::Emulated) {
-        return Ok(());
+        return Ok(None);
     }
     match kiln_runner_namespaces::reexec_in_user_namespace(environment.os("PATH")) {
         Err(refusal) if runner == RunnerChoice::Namespaces => {
             Err(BuildError::new(ErrorKind::Environment, "the namespaces runner does not work here")
                 .with_source(refusal))
         }
-        Ok(_) | Err(_) => Ok(()),
+        result => Ok(result.err()),
     }
 }
 

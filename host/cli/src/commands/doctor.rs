@@ -13,7 +13,7 @@ pub(crate) fn run(args: &DoctorArgs, environment: &Environment) -> ExitStatus {
     let work_dir = args.work_dir.clone().unwrap_or_else(|| environment.default_work_dir());
     println!("work directory: {}", work_dir.display());
     let mut works = false;
-    for runner in services::runners(environment) {
+    for runner in services::runners(environment, None) {
         works |= print_runner(runner.as_ref());
     }
     if works { ExitStatus::Success } else { ExitStatus::Environment }

@@ -33,13 +33,13 @@ pub(crate) fn run(args: &BuildArgs, format: ResultFormat, environment: &Environm
 }
 
 fn plan(args: &BuildArgs, environment: &Environment) -> Result<(BuildRequest, Vec<PlannedBuild>)> {
-    build::enter_user_namespace(args.runner, environment)?;
+    let refusal = build::enter_user_namespace(args.runner, environment)?;
     let cancel = Cancel::default();
     interrupt::install(cancel.clone());
     let mode = if args.quiet { progress::Mode::Quiet } else { args.progress };
     let events = progress::sink(mode);
     let request = build::request(args, environment, cancel, events.as_ref())?;
-    let services = services::open(args, environment, &request.cancel)?;
+    let services = services::open(args, environment, &request.cancel, refusal)?;
     let planned = kiln_build::plan(&request, &services, events.as_ref())?;
     Ok((request, planned))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kiln_build::{BuildError, Result, Services};
 use kiln_registry::{Config, Registry};
-use kiln_runner::{Cancel, Runner};
+use kiln_runner::{Cancel, Runner, Unavailable};
 use kiln_runner_emulated::EmulatedRunner;
 use kiln_runner_namespaces::Namespaces;
 use kiln_runner_wasi::{Options as WasiOptions, WasiRunner};
@@ -14,20 +14,29 @@ use crate::args::BuildArgs;
 use crate::environment::Environment;
 use crate::spec;
 
-/// The services of a build.
+/// The services of a build; `refusal` is why the namespaces runner must not be used.
 pub(super) fn open(
     args: &BuildArgs,
     environment: &Environment,
     cancel: &Cancel,
+    refusal: Option<Unavailable>,
 ) -> Result<Services> {
-    Ok(Services { registry: registry(args, environment, cancel)?, runners: runners(environment) })
+    let registry = registry(args, environment, cancel)?;
+    Ok(Services { registry, runners: runners(environment, refusal) })
 }
 
 /// Every runner of this program, in order of preference.
-pub(super) fn runners(environment: &Environment) -> Vec<Arc<dyn Runner>> {
+pub(super) fn runners(
+    environment: &Environment,
+    refusal: Option<Unavailable>,
+) -> Vec<Arc<dyn Runner>> {
+    let namespaces = match refusal {
+        Some(refusal) => Namespaces::refused(refusal),
+        None => Namespaces::new(environment.os("PATH").map(ToOwned::to_owned)),
+    };
     vec![
         Arc::new(WasiRunner::new(WasiOptions::default())),
-        Arc::new(Namespaces::new(environment.os("PATH").map(ToOwned::to_owned))),
+        Arc::new(namespaces),
         Arc::new(EmulatedRunner::new()),
     ]
 }

@@ -3,6 +3,7 @@
 //! Both are copies of kiln and run no code that allocates. When init ends, the kernel kills all that
 //! is left in the namespace, and only then does kiln see the end of init.
 
+use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, fchown, open};
@@ -111,16 +112,42 @@ fn give_up(report: BorrowedFd<'_>, errno: Errno) -> ! {
 
 /// Is the step's first process until it executes the program.
 fn start(plan: &Plan, ends: &Ends) -> ! {
-    let report = match prepare(plan, ends) {
-        Ok(()) => execute(&plan.program),
-        Err(failure) => Report::SetUp(failure),
+    let (report, pipe) = match prepare(plan, ends) {
+        Ok(pipe) => (execute(&plan.program), pipe),
+        Err((failure, pipe)) => (Report::SetUp(failure), pipe),
     };
-    report.send(ends.report.as_fd());
+    report.send(pipe);
     exit(127)
 }
 
-fn prepare(plan: &Plan, ends: &Ends) -> Result<(), Failure> {
-    let program = &plan.program;
+/// The descriptor that stays open until the program is executed: the pipe for the report. Those below
+/// are the step's own.
+pub(crate) const REPORT: i32 = 3;
+
+/// What could not be done, and the pipe that still works.
+type Unprepared<'a> = (Failure, BorrowedFd<'a>);
+
+/// Gives the pipe that is left for the report: no other descriptor of kiln's is open any more when
+/// the first path of the image's choice is followed. `/proc/self/fd/7` would lead out of the root,
+/// as the working directory or the program (CVE-2024-21626 of runc).
+fn prepare<'a>(plan: &Plan, ends: &'a Ends) -> Result<BorrowedFd<'a>, Unprepared<'a>> {
+    stdio(&plan.program, ends).map_err(|failure| (failure, ends.report.as_fd()))?;
+    let report = duplicate_as(ends.report.as_fd(), REPORT)
+        .at(Stage::Descriptors)
+        .map_err(|failure| (failure, ends.report.as_fd()))?;
+    let prepared = sys::process::close_from(REPORT.cast_unsigned() + 1)
+        .and_then(|()| sys::process::close_from_on_exec(REPORT.cast_unsigned()))
+        .at(Stage::Descriptors)
+        .and_then(|()| {
+            view::enter(&plan.program.cwd).at(Stage::WorkingDirectory)?;
+            set_ulimits(&plan.program)?;
+            restrict(plan)
+        });
+    signal::unblock_all();
+    prepared.map(|()| report).map_err(|failure| (failure, report))
+}
+
+fn stdio(program: &Program, ends: &Ends) -> Result<(), Failure> {
     let null =
         open(c"/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).at(Stage::Stdio)?;
     // So that the step's user can open /dev/stdout, which leads to the pipe.
@@ -132,11 +159,6 @@ fn prepare(plan: &Plan, ends: &Ends) -> Result<(), Failure> {
     }
     rustix::process::setsid().at(Stage::Stdio)?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
-    rustix::process::chdir(&*program.cwd).at(Stage::WorkingDirectory)?;
-    set_ulimits(program)?;
-    restrict(plan)?;
-    sys::process::close_from_on_exec(3).at(Stage::Descriptors)?;
-    signal::unblock_all();
     Ok(())
 }
 
@@ -169,7 +191,7 @@ fn execute(program: &Program) -> Report {
     let mut last = Report::Exec { candidate: 0, present: false, errno: Errno::NOENT };
     for (candidate, path) in program.candidates.iter().enumerate() {
         let candidate = u8::try_from(candidate).unwrap_or(u8::MAX);
-        let errno = execve(path, &program.argv, &program.env);
+        let errno = patiently(path, program);
         let present = may_execute(path).is_ok();
         last = Report::Exec { candidate, present, errno };
         let absent = matches!(errno, Errno::NOENT | Errno::NOTDIR | Errno::ACCESS);
@@ -178,4 +200,23 @@ fn execute(program: &Program) -> Report {
         }
     }
     last
+}
+
+/// How long a program that is open for writing is waited for, in tries and in nanoseconds each.
+const BUSY_TRIES: u32 = 100;
+const BUSY_WAIT: i64 = 20_000_000;
+
+/// Executes a program. Kiln has closed it, but a copy of kiln that is to start another step may
+/// still have it open for writing (`ETXTBSY`), until that executes a program itself.
+fn patiently(path: &CStr, program: &Program) -> Errno {
+    for _ in 0..BUSY_TRIES {
+        match execve(path, &program.argv, &program.env) {
+            Errno::TXTBSY => {
+                let wait = rustix::thread::Timespec { tv_sec: 0, tv_nsec: BUSY_WAIT };
+                let _waited = rustix::thread::nanosleep(&wait);
+            }
+            errno => return errno,
+        }
+    }
+    Errno::TXTBSY
 }

@@ -16,6 +16,8 @@
 //! - A seccomp deny list holds for everything inside (`deny`).
 //! - `/proc` and `/sys` are masked as OCI runtimes do it.
 //! - Init cannot be traced or looked into, and shows nothing of kiln's command line.
+//! - Kiln's open files are closed before anything of the image's choice is looked up, and its
+//!   program lies on a read-only mount (`seal`): neither `/proc/self/fd` nor `/proc/self/exe` leads out.
 //!
 //! `no_new_privs` is deliberately not set: `su`, `sudo`, `ping` and other setuid programs work in a
 //! RUN step under Docker, and Dockerfiles use them. It would add little: a setuid program inside
@@ -40,6 +42,7 @@ mod plan;
 mod report;
 mod resolve;
 mod runner;
+mod seal;
 mod supervise;
 mod sys;
 mod user_namespace;

@@ -32,6 +32,12 @@ impl Namespaces {
         Self { path, available: OnceLock::new() }
     }
 
+    /// A runner that cannot be used because [`crate::reexec_in_user_namespace`] was refused.
+    #[must_use]
+    pub fn refused(refusal: Unavailable) -> Self {
+        Self { path: None, available: OnceLock::from(Err(refusal)) }
+    }
+
     fn check(&self) -> Result<(), Unavailable> {
         let missing = availability::missing_capabilities();
         if !missing.is_empty() {

@@ -223,18 +223,18 @@ fn first_report(reports: &OwnedFd) -> io::Result<Option<Report>> {
     }
 }
 
-/// A pipe whose ends no other program inherits, and which are none of 0, 1 and 2: the step's first
-/// process puts its own there.
+/// A pipe whose ends no other program inherits, and which are none of those that the step's first
+/// process puts its own at.
 fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
-    Ok((above_stdio(reader)?, above_stdio(writer)?))
+    Ok((above_reserved(reader)?, above_reserved(writer)?))
 }
 
-fn above_stdio(fd: OwnedFd) -> io::Result<OwnedFd> {
+fn above_reserved(fd: OwnedFd) -> io::Result<OwnedFd> {
     use std::os::fd::AsRawFd;
-    if fd.as_raw_fd() > 2 {
+    if fd.as_raw_fd() > init::REPORT {
         return Ok(fd);
     }
-    let moved = rustix::io::fcntl_dupfd_cloexec(&fd, 3)?;
+    let moved = rustix::io::fcntl_dupfd_cloexec(&fd, init::REPORT + 1)?;
     Ok(moved)
 }

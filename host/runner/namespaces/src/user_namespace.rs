@@ -3,11 +3,10 @@
 //! The kernel lets an unprivileged process map its own id alone; the setuid programs `newuidmap` and
 //! `newgidmap` (shadow) add the ranges that /etc/subuid and /etc/subgid give to the user.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -21,6 +20,7 @@ use rustix::thread::CapabilitySet;
 use crate::availability::missing_capabilities;
 use crate::errno;
 use crate::id_map::{Range, subordinate, user_name};
+use crate::seal::{self, Program};
 use crate::sys::process::{Side, clone, enter_user_namespace, exit};
 use crate::sys::signal::{self, Blocked};
 
@@ -34,9 +34,10 @@ const NEEDED_IDS: u64 = 65535;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AlreadyPrivileged;
 
-/// Makes kiln root of a new user and mount namespace and executes it again, with the same arguments
-/// and environment: on success this does not return. Does nothing where kiln has the capabilities
-/// that the namespaces runner needs, which it has after the second start.
+/// Makes kiln root of a new user and mount namespace, where it lacks capabilities that the namespaces
+/// runner needs, and executes it again from a read-only mount, so that no step can change its
+/// program, with the same arguments and environment: on success this does not return. Does nothing
+/// where kiln has both, as after the second start.
 ///
 /// `path` is kiln's `PATH`, where `newuidmap` and `newgidmap` are looked for. Call it before any
 /// thread is started: `unshare(CLONE_NEWUSER)` wants a process that has one thread.
@@ -46,19 +47,17 @@ pub struct AlreadyPrivileged;
 /// # Errors
 /// What is missing: the programs, the ranges of ids, or the kernel's consent.
 pub fn reexec_in_user_namespace(path: Option<&OsStr>) -> Result<AlreadyPrivileged, Unavailable> {
+    let program = Program::find();
     if missing_capabilities().is_empty() {
-        return Ok(AlreadyPrivileged);
+        if seal::is_sealed()? {
+            // Started by a descriptor's number, it is called so.
+            let _shown_only = rustix::thread::set_name(c"kiln");
+            return Ok(AlreadyPrivileged);
+        }
+    } else {
+        probe(path)?.enter()?;
     }
-    let mapper = probe(path)?;
-    mapper.enter()?;
-    let mut arguments = std::env::args_os();
-    let name = arguments.next().unwrap_or_else(|| OsString::from("kiln"));
-    let error = Command::new("/proc/self/exe").arg0(name).args(arguments).exec();
-    Err(Unavailable {
-        call: "execve(/proc/self/exe)".into(),
-        errno_name: Errno::from_io_error(&error).map_or_else(|| error.to_string(), errno::name),
-        remedy: "mount /proc".into(),
-    })
+    Err(program?.execute())
 }
 
 /// Finds out, in a child process, whether a user namespace with ranges of ids can be had.

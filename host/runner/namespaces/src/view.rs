@@ -106,6 +106,8 @@ pub(crate) fn set_up(view: &View) -> Result<(), Failure> {
     sysfs(root).at(Stage::Sys)?;
     dev(root, &staging, &view.shm_size)?;
     etc_files(view, root, &staging).at(Stage::EtcFiles)?;
+    // Before the step's mounts: what they put into /dev must not be what hides files of /proc.
+    mask(root).at(Stage::Masks)?;
     for (index, mount) in view.mounts.iter().enumerate() {
         let index = u8::try_from(index).unwrap_or(u8::MAX);
         step_mount(mount, root).map_err(|errno| Failure {
@@ -114,13 +116,21 @@ pub(crate) fn set_up(view: &View) -> Result<(), Failure> {
             errno,
         })?;
     }
-    mask(root).at(Stage::Masks)?;
 
     fchdir(root).at(Stage::Pivot)?;
     // The old root lands on the new one (pivot_root(2), notes), with the staging on top of it.
     pivot_root(c".", c".").at(Stage::Pivot)?;
     detach_old_root().at(Stage::Detach)?;
     rustix::process::chdir(c"/").at(Stage::Detach)
+}
+
+/// Makes `path` of the view the working directory; no link of `/proc` may lead to it.
+///
+/// # Errors
+/// As chdir(2); `ELOOP` for `/proc/self/fd/7` and the like.
+pub(crate) fn enter(path: &CStr) -> Result<(), Errno> {
+    let root = openat(CWD, c"/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    fchdir(open_in(root.as_fd(), path, OFlags::PATH | OFlags::DIRECTORY)?)
 }
 
 /// The staging and the old root.

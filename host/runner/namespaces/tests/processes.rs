@@ -22,8 +22,12 @@ const BUSYBOX: &str = "/bin/busybox";
 const APPLETS: &[&str] =
     &["cat", "chmod", "chown", "grep", "id", "ls", "setsid", "sh", "sleep", "stat", "touch"];
 
-const TESTS: &[(&str, fn())] =
-    &[("unprivileged", unprivileged), ("killed", killed), ("shared_mounts", shared_mounts)];
+const TESTS: &[(&str, fn())] = &[
+    ("unprivileged", unprivileged),
+    ("killed", killed),
+    ("shared_mounts", shared_mounts),
+    ("sealed", sealed),
+];
 
 const USER: u32 = 54321;
 const FIRST_SUBORDINATE: u32 = 700_000;
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
         ["inside", directory] => return inside(Path::new(directory)),
         ["refused", path] => return refused(path),
         ["single"] => return single(),
+        ["seal"] => return seal(),
         ["sleep", directory, seconds] => sleep(Path::new(directory), seconds),
         ["compare", directory] => compare(Path::new(directory)),
         // One with cargo-nextest, else all.
@@ -101,6 +106,30 @@ fn unprivileged() {
         .unwrap();
     let said = String::from_utf8_lossy(&single.stdout).into_owned();
     assert!(said.starts_with("/proc/self/uid_map: 1 id (this user namespace"), "{single:?}");
+}
+
+/// As root: what a step could reach as `/proc/PID/exe` cannot be changed.
+fn sealed() {
+    let Some(directory) = root_and_busybox() else { return };
+    let program = directory.path().join("kiln");
+    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let mode = || std::fs::metadata(&program).unwrap().mode();
+    let before = mode();
+    let output = Command::new(&program).arg("seal").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "EROFS\n");
+    assert_eq!(mode(), before);
+}
+
+/// As kiln: tries what the step would.
+fn seal() -> ExitCode {
+    reexec_in_user_namespace(None).unwrap();
+    // Nobody can write to it while it runs; its mode would do.
+    match std::fs::set_permissions("/proc/self/exe", PermissionsExt::from_mode(0o6777)) {
+        Err(error) if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem => println!("EROFS"),
+        other => println!("{other:?}"),
+    }
+    ExitCode::SUCCESS
 }
 
 /// Kiln is killed while a step runs: nothing of the step stays.
@@ -227,6 +256,8 @@ fn inside(directory: &Path) -> ExitCode {
         };
     }
     assert!(before.is_root(), "executed again");
+    let change = std::fs::set_permissions("/proc/self/exe", PermissionsExt::from_mode(0o6777));
+    assert_eq!(change.unwrap_err().kind(), std::io::ErrorKind::ReadOnlyFilesystem);
     let runner = Namespaces::new(None);
     if let Err(refusal) = runner.available() {
         println!("{refusal}");

@@ -99,10 +99,10 @@ pub(crate) fn may_execute(path: &CStr) -> Result<(), Errno> {
 /// Makes `fd` also be number `target`, which stays open across `execve`, and returns that.
 ///
 /// # Errors
-/// What dup3(2) says. `fd` being `target` already is one (`EINVAL`): it would stay close-on-exec.
+/// What dup3(2) says.
 pub(crate) fn duplicate_as(fd: BorrowedFd<'_>, target: i32) -> Result<BorrowedFd<'static>, Errno> {
-    // SAFETY: only called in a child whose descriptors 0 to 2 nobody owns: what was there before is
-    // closed, and no value in this process stands for it.
+    // SAFETY: only called in a child that does not use what `target` was before, and that ends or
+    // executes a program without dropping a value that stood for it.
     let result = unsafe { libc::dup3(fd.as_raw_fd(), target, 0) };
     if result < 0 {
         return Err(last_errno());

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "a skipped test says why")]
 
 mod bounds;
+mod escapes;
 mod isolation;
 mod mounts;
 mod program;

@@ -11,7 +11,7 @@ use kiln_runner::{
 };
 use kiln_runner_namespaces::Namespaces;
 
-const BUSYBOX: &str = "/bin/busybox";
+pub(crate) const BUSYBOX: &str = "/bin/busybox";
 
 const APPLETS: &[&str] = &[
     "cat", "chmod", "chown", "cp", "dd", "echo", "env", "grep", "head", "hostname", "id", "ip",
