@@ -5,7 +5,7 @@ KILN := target/release/kiln
 TEST_TMP := $(shell cp /bin/true /dev/shm/.kiln-try 2>/dev/null && /dev/shm/.kiln-try && echo /dev/shm || echo /tmp; rm -f /dev/shm/.kiln-try)
 DEMO := target/demo
 
-.PHONY: help guests guests-release demo test conformance check bench bench-emulated setup toolchain release clean
+.PHONY: help guests guests-release demo test conformance fuzz check bench bench-emulated setup toolchain release clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -32,6 +32,12 @@ CASES ?= ../shared/cases/buildkit/integration
 conformance: guests-release ## build recorded cases of BuildKit's and compare: make conformance CASES=DIR
 	$(CARGO) build --release --package kiln
 	TMPDIR=$(TEST_TMP) python3 tests/conformance/run.py $(KILN) $(CASES)
+
+SECONDS ?= 600
+SEEDS ?=
+fuzz: toolchain ## mutate Dockerfiles for a while: make fuzz SECONDS=600 [SEEDS=DIR]
+	KILN_FUZZ_SECONDS=$(SECONDS) $(if $(SEEDS),KILN_FUZZ_SEEDS=$(abspath $(SEEDS))) \
+		$(CARGO) test --package kiln-dockerfile --test fuzz -- --nocapture
 
 check: toolchain ## formatter, lints, dependency rules
 	$(CARGO) fmt --all --check

@@ -13,6 +13,7 @@ import io
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -40,8 +41,8 @@ class Skip(Exception):
     """The recording lacks what the case needs."""
 
 
-def options(solve, case, files):
-    """kiln's arguments for the options of a case."""
+def options(solve, files, earlier):
+    """kiln's arguments for the options of a case; `earlier` has what its test built before."""
     args, attrs = [], solve.get("frontend_attrs") or {}
     for key, value in attrs.items():
         name, _, rest = key.partition(":")
@@ -75,7 +76,7 @@ def options(solve, case, files):
             for host in filter(None, value.split(",")):
                 args += ["--add-host", host]
         elif name == "context" and rest:
-            args += ["--build-context", f"{rest}={named_context(value, files)}"]
+            args += ["--build-context", f"{rest}={named_context(value, files, earlier)}"]
         elif name == "attest":
             continue
         else:
@@ -83,14 +84,17 @@ def options(solve, case, files):
     return args
 
 
-def named_context(value, files):
+def named_context(value, files, earlier):
     if value.startswith("local:"):
         name = value.removeprefix("local:")
         if name not in files:
             raise Skip(f"its local context {name} is not in the recording")
         return str(files[name])
     if value.startswith("oci-layout:"):
-        raise Skip("its OCI store is not in the recording")
+        digest = value.partition("@")[2]
+        if digest not in earlier:
+            raise Skip("its OCI store is not in the recording")
+        return f"oci-layout://{earlier[digest]}"
     if value.startswith("input:"):
         raise Skip("its input is of BuildKit's own protocol")
     if re.match(r"(https?|git|ssh)://", value):
@@ -219,7 +223,15 @@ def forget_random(wanted, got, again):
                         entries[path].pop("sha256", None)
 
 
-def run_case(kiln, case, registry, base, work):
+def remember(solve, out, work, earlier):
+    """Keeps what a case built under the digest that the recording builder gave it."""
+    digest = (solve.get("exporter_response") or {}).get("containerimage.digest")
+    if digest:
+        earlier[digest] = work.with_name(f"{work.name}-{len(earlier)}")
+        shutil.copytree(out, earlier[digest])
+
+
+def run_case(kiln, case, registry, base, work, earlier):
     solve = json.loads((case / "solve.json").read_text())
     golden = case / "golden.json"
     wanted = json.loads(golden.read_text()) if golden.exists() else None
@@ -245,7 +257,7 @@ def run_case(kiln, case, registry, base, work):
         args = [kiln, "build", str(context), "--file", str(dockerfile), "--work-dir", str(work)]
         args += ["--output", f"type=oci,dest={out}", "--progress", "plain"]
         args += ["--registry-mirror", f"docker.io={registry.host}"]
-        args += options(solve, case, files)
+        args += options(solve, files, earlier)
         text = dockerfile.read_text(errors="replace") if dockerfile.is_file() else ""
         check_surroundings(text, wanted)
         for host in set(re.findall(r"(localhost:\d+)/", text + json.dumps(solve))):
@@ -259,6 +271,7 @@ def run_case(kiln, case, registry, base, work):
             return None if done.returncode else f"it should have failed: {solve['error']}"
         if done.returncode:
             return "kiln failed: " + " | ".join(done.stderr.strip().splitlines()[-4:])
+        remember(solve, out, work, earlier)
         got = read(out, base)
         wanted = wanted if isinstance(wanted, list) else [wanted]
         # The recording says that there was an attestation, not what it said.
@@ -284,15 +297,15 @@ def main(kiln, cases):
     manifest = json.loads(registry.blobs[registry.base])
     base = set(json.loads(registry.blobs[manifest["config"]["digest"]])["rootfs"]["diff_ids"])
     counts = {"passed": 0, "failed": 0, "skipped": 0}
-    test, work = None, None
+    test, work, earlier = None, None, {}
     with tempfile.TemporaryDirectory() as all_work:
         for case in sorted(path.parent for path in cases.glob("*/*/solve.json")):
             name = case.relative_to(cases)
             # The cases of one test are the steps of one story: they share a builder.
             if case.parent != test:
-                test, work = case.parent, pathlib.Path(all_work, case.parent.name)
+                test, work, earlier = case.parent, pathlib.Path(all_work, case.parent.name), {}
             try:
-                problem = run_case(kiln, case, registry, base, work)
+                problem = run_case(kiln, case, registry, base, work, earlier)
             except Skip as reason:
                 counts["skipped"] += 1
                 print(f"skip {name}: {reason}", flush=True)

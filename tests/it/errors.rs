@@ -52,7 +52,7 @@ fn unknown_stages() {
         .expect(2, "target stage `biuld` could not be found")
         .expect(2, "did you mean `build`?");
     kiln.file("Dockerfile", "FROM scratch\nCOPY --from=2 / /\n");
-    fails_cleanly(&kiln, &[]).expect(2, "Dockerfile:2:1: error: invalid stage index 2");
+    fails_cleanly(&kiln, &[]).expect(2, "Dockerfile:2:13: error: invalid stage index 2");
     kiln.file("Dockerfile", "FROM scratch\nCOPY --from=later / /\nFROM scratch AS later\n");
     fails_cleanly(&kiln, &["--target", "0"]).expect(2, "needs to be defined before");
 }
@@ -62,7 +62,7 @@ fn a_missing_source() {
     let kiln = Kiln::with("FROM scratch\n\nCOPY there missing /\n");
     kiln.file("there", "");
     fails_cleanly(&kiln, &[])
-        .expect(2, "Dockerfile:3:1: error: \"missing\": not found")
+        .expect(2, "Dockerfile:3:12: error: \"missing\": not found")
         .expect(2, "COPY there missing /");
 }
 

@@ -134,6 +134,9 @@ impl<'a> Engine<'a> {
             if let Some(hint) = error.hint() {
                 diagnostic = diagnostic.with_hint(hint);
             }
+            if let Some(focus) = error.focus() {
+                diagnostic = diagnostic.with_focus(focus);
+            }
             redact(&diagnostic.render(&text.name, &text.text))
         })
     }

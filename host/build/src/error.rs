@@ -2,6 +2,8 @@
 
 use std::error::Error as StdError;
 
+use kiln_dockerfile::Diagnostic;
+
 /// Who has to act on an error; the command line turns it into an exit code (README, "Exit codes").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -23,6 +25,8 @@ pub struct BuildError {
     kind: ErrorKind,
     message: String,
     hint: Option<String>,
+    /// The part of the instruction that is wrong.
+    focus: Option<String>,
     /// Where in the Dockerfile, already rendered with the source line.
     location: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
@@ -35,7 +39,14 @@ impl BuildError {
     /// An error without a cause of its own.
     #[must_use]
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None, location: None, source: None }
+        Self {
+            kind,
+            message: message.into(),
+            hint: None,
+            focus: None,
+            location: None,
+            source: None,
+        }
     }
 
     /// Something is wrong with what the user gave.
@@ -54,6 +65,27 @@ impl BuildError {
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// A better hint, when there is one.
+    #[must_use]
+    pub fn with_better_hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint.or(self.hint);
+        self
+    }
+
+    /// The part of the instruction that is wrong, as it is written.
+    #[must_use]
+    pub fn with_focus(mut self, text: impl Into<String>) -> Self {
+        self.focus = Some(text.into());
+        self
+    }
+
+    /// The part of the instruction that is wrong, unless a smaller one is known.
+    #[must_use]
+    pub fn or_focus(mut self, text: &str) -> Self {
+        self.focus.get_or_insert_with(|| text.to_owned());
         self
     }
 
@@ -109,10 +141,23 @@ impl BuildError {
         self.hint.as_deref()
     }
 
+    /// The part of the instruction that is wrong.
+    #[must_use]
+    pub fn focus(&self) -> Option<&str> {
+        self.focus.as_deref().filter(|text| !text.is_empty())
+    }
+
     /// The error with its place in the Dockerfile, several lines, when it has one.
     #[must_use]
     pub fn location(&self) -> Option<&str> {
         self.location.as_deref()
+    }
+}
+
+impl From<Diagnostic> for BuildError {
+    /// What is wrong with an instruction, whose place is told later.
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self { hint: diagnostic.hint, focus: diagnostic.focus, ..Self::input(diagnostic.message) }
     }
 }
 

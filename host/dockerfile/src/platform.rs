@@ -5,6 +5,21 @@ use std::str::FromStr;
 
 use crate::quote::quote;
 
+/// What images are usually built for.
+const COMMON: [&str; 11] = [
+    "linux/amd64",
+    "linux/arm64",
+    "linux/arm/v7",
+    "linux/arm/v6",
+    "linux/386",
+    "linux/ppc64le",
+    "linux/s390x",
+    "linux/riscv64",
+    "linux/mips64le",
+    "linux/loong64",
+    "windows/amd64",
+];
+
 /// An operating system and a processor.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Platform {
@@ -98,6 +113,11 @@ impl Platform {
             variant: variant.to_owned(),
             ..Platform::default()
         }
+    }
+
+    /// The usual platform that a misspelt one is near to.
+    pub fn near(text: &str) -> Option<&'static str> {
+        crate::suggest::nearest(text, COMMON)
     }
 
     /// The platform this program runs on.

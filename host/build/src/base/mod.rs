@@ -92,10 +92,12 @@ fn from_image(cx: &Engine<'_>, base: &Base, platform: &Platform) -> Result<Start
 fn parse_reference(name: &str) -> Result<Reference> {
     if let Some(rest) = name.strip_prefix("oci-layout://") {
         return Err(BuildError::input(format!("`{name}` cannot be pulled"))
+            .with_focus(name)
             .with_hint(format!("pass --build-context NAME=oci-layout://{rest} and FROM NAME")));
     }
     name.parse().map_err(|error| {
         BuildError::input(format!("failed to parse the image name `{name}`: {error}"))
+            .with_focus(name)
             .with_hint("an image is named [HOST[:PORT]/]NAME[:TAG][@DIGEST], in lower case")
     })
 }

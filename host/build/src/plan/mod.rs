@@ -19,6 +19,9 @@ use crate::request::{BuildRequest, DockerfileText};
 /// What stands after FROM and `--from` for an image without anything in it.
 const SCRATCH: &str = "scratch";
 
+/// Any two names this short are near to each other.
+const SHORT: usize = 2;
+
 /// A build, planned.
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -84,6 +87,16 @@ impl Plan {
             epoch,
             text,
         })
+    }
+
+    /// `did you mean ...?` for an image whose name is nearly that of a stage before stage `index`.
+    pub(crate) fn near_stage(&self, base: &Base, index: usize) -> Option<String> {
+        let Base::Image(name) = base else { return None };
+        let is_word = |name: &&str| name.len() > SHORT;
+        let names = self.stages[..index].iter().filter_map(|stage| stage.name.as_deref());
+        let names = names.filter(|_| is_word(&name.as_str())).filter(is_word);
+        let near = suggest::nearest(&name.to_lowercase(), names)?;
+        Some(format!("did you mean the stage `{near}`?"))
     }
 
     /// The number of uses that other needed stages make of a stage.

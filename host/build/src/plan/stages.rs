@@ -6,6 +6,7 @@ use kiln_dockerfile::args::GlobalArgs;
 use kiln_dockerfile::expand::Lexer;
 use kiln_dockerfile::instruction::{Dockerfile, Instruction, Kind, Stage};
 use kiln_dockerfile::platform::Platform;
+use kiln_dockerfile::{Diagnostic, suggest};
 
 use super::{SCRATCH, at};
 use crate::error::Result;
@@ -24,6 +25,10 @@ pub(crate) struct StagePlan {
     pub(crate) platform: Platform,
     /// The instructions, as written.
     pub(crate) commands: Vec<Instruction>,
+    /// Its base, as written.
+    pub(crate) written_base: String,
+    /// What to say of variables that its base names and nobody has set, when that base is wrong.
+    pub(crate) unset: Option<String>,
     /// What its COPY --from and RUN --mount use, in their order.
     sources: Vec<Base>,
 }
@@ -76,11 +81,13 @@ impl Resolve<'_> {
                 from: stage.from.clone(),
                 base: context,
                 platform: self.platform(stage)?,
+                written_base: stage.base.clone(),
+                unset: None,
                 commands: Vec::new(),
                 sources: Vec::new(),
             });
         }
-        let base = self.base_name(stage)?;
+        let (base, unset) = self.base_name(stage)?;
         let base = named(&base, earlier, self.request, false);
         let mut sources = Vec::new();
         for command in &stage.commands {
@@ -90,7 +97,7 @@ impl Resolve<'_> {
                 _ => continue,
             };
             for name in names {
-                let error = |message| at(self.text, command.error(message));
+                let error = |message| at(self.text, command.error(message).with_focus(name));
                 if is_later(name, earlier, later) {
                     return Err(error(format!(
                         "cannot {verb} from stage `{name}`, it needs to be defined before the \
@@ -105,25 +112,47 @@ impl Resolve<'_> {
             from: stage.from.clone(),
             base,
             platform: self.platform(stage)?,
+            written_base: stage.base.clone(),
+            unset,
             commands: stage.commands.clone(),
             sources,
         })
     }
 
-    fn base_name(&self, stage: &Stage) -> Result<String> {
-        let base = self.expand(stage, &stage.base)?;
-        if base.is_empty() {
+    /// The base's name, and what to say of variables in it that are not set.
+    fn base_name(&self, stage: &Stage) -> Result<(String, Option<String>)> {
+        let error = |diagnostic: Diagnostic| at(self.text, diagnostic.with_focus(&stage.base));
+        let expanded = Lexer::new(self.file.escape)
+            .expand(&stage.base, &self.globals.lookup())
+            .map_err(|cause| error(stage.from.error(cause.to_string())))?;
+        let unset = expanded.unmatched.iter().next().map(|name| {
+            let declared = self.globals.known_names();
+            match suggest::nearest(name, declared.iter().copied()) {
+                Some(near) => format!("{name} is not set; did you mean {near}?"),
+                None => format!(
+                    "{name} is not set: give its ARG a default before the first FROM, or pass \
+                     --build-arg {name}=VALUE"
+                ),
+            }
+        });
+        if expanded.text.is_empty() {
             let message = format!("base name ({}) should not be blank", stage.base);
-            let hint = "give the ARG a default before the first FROM, or pass --build-arg";
-            return Err(at(self.text, stage.from.error(message).with_hint(hint)));
+            let hint = unset.unwrap_or_else(|| "name an image, or scratch".to_owned());
+            return Err(error(stage.from.error(message).with_hint(hint)));
         }
-        Ok(base)
+        Ok((expanded.text, unset))
     }
 
     fn platform(&self, stage: &Stage) -> Result<Platform> {
         let Some(written) = &stage.platform else { return Ok(self.target_platform.clone()) };
         let value = self.expand(stage, written)?;
-        let error = |message| at(self.text, stage.from.error(message));
+        let error = |message| {
+            let mut diagnostic = stage.from.error(message).with_focus(written);
+            if let Some(near) = Platform::near(&value) {
+                diagnostic = diagnostic.with_hint(format!("did you mean {near}?"));
+            }
+            at(self.text, diagnostic)
+        };
         if value.is_empty() {
             return Err(error(format!("empty platform value from expression {written}")));
         }

@@ -151,10 +151,10 @@ fn find_commit(remotes: &Remotes, git: &GitRef, options: &Options<'_>) -> Result
 }
 
 fn find_url(remotes: &Remotes, url: &str, checksum: Option<&str>) -> Result<Remote> {
-    let checksum = checksum
-        .map(|text| text.parse::<Digest>())
-        .transpose()
-        .map_err(|error| BuildError::input(format!("--checksum: {error}")))?;
+    let checksum = checksum.map(|text| text.parse::<Digest>()).transpose().map_err(|error| {
+        let error = BuildError::input(format!("--checksum: {error}"));
+        error.with_focus(checksum.unwrap_or_default())
+    })?;
     let name = file_name(url)?;
     let key = match &checksum {
         Some(checksum) => format!("{checksum} {name}"),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kiln_dockerfile::chmod::Mode;
 use kiln_dockerfile::ignore::PatternMatcher;
 use kiln_dockerfile::instruction::{Add, Copy, Paths};
+use kiln_dockerfile::suggest;
 use kiln_rootfs::changes::ChangeSet;
 use kiln_rootfs::copy::{self as engine, Choice, CopyOptions, Source};
 use kiln_rootfs::{Rootfs, Timestamp};
@@ -92,7 +93,10 @@ impl StageRun<'_> {
         let remote = self.find_remote(request)?;
         let mode = request
             .chmod
-            .map(|text| Mode::parse(text).map_err(|error| BuildError::input(error.to_string())))
+            .map(|text| {
+                Mode::parse(text)
+                    .map_err(|error| BuildError::input(error.to_string()).with_focus(text))
+            })
             .transpose()?;
         let tree = self.open_source(request.from)?;
         let message = message(request);
@@ -204,7 +208,7 @@ impl StageRun<'_> {
                 let found = source
                     .canonicalize(&from)
                     .and_then(|path| source.metadata(&path))
-                    .map_err(|error| not_found(written, error))?;
+                    .map_err(|error| not_found(source, written, error))?;
                 if unpack
                     && !found.is_dir()
                     && archive::unpack(self.cx, source, &from, rootfs, dest, options, &mut changes)?
@@ -252,7 +256,7 @@ impl StageRun<'_> {
         if !has_wildcards(root) && !has_wildcards(pattern) {
             source
                 .canonicalize(absolute("/", &format!("{root}/{pattern}")).as_bytes())
-                .map_err(|error| not_found(written, error))?;
+                .map_err(|error| not_found(source, written, error))?;
         }
         let excludes = matcher(request.excludes)?;
         let includes = matcher(&[pattern.to_owned()])?;
@@ -305,7 +309,7 @@ impl StageRun<'_> {
                         .context(ErrorKind::Input, what)?;
                     for from in found {
                         let digest = hash_tree(context.as_ref(), &from)
-                            .map_err(|error| not_found(written, error))?;
+                            .map_err(|error| not_found(context.as_ref(), written, error))?;
                         key.field("path", &from).field("digest", digest.as_bytes());
                     }
                 }
@@ -364,12 +368,32 @@ fn choose(
     }
 }
 
-fn not_found(written: &str, error: kiln_rootfs::RootfsError) -> BuildError {
-    if error.is_not_found() {
-        return BuildError::input(format!("\"{written}\": not found"))
-            .with_hint("the path is looked for in the source's root; .dockerignore may hide it");
+fn not_found(source: &dyn Source, written: &str, error: kiln_rootfs::RootfsError) -> BuildError {
+    if !error.is_not_found() {
+        return BuildError::input(format!("\"{written}\"")).with_source(error);
     }
-    BuildError::input(format!("\"{written}\"")).with_source(error)
+    let hint = match near(source, written) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => "the path is looked for in the source's root; .dockerignore may hide it".to_owned(),
+    };
+    BuildError::input(format!("\"{written}\": not found")).with_focus(written).with_hint(hint)
+}
+
+/// The path that a misspelt one is near to: its last part is another.
+fn near(source: &dyn Source, written: &str) -> Option<String> {
+    let (parent, name) = match written.trim_end_matches('/').rsplit_once('/') {
+        Some((parent, name)) => (format!("{parent}/"), name),
+        None => (String::new(), written),
+    };
+    let dir = source.canonicalize(absolute("/", &parent).as_bytes()).ok()?;
+    let names: Vec<String> = source
+        .list(&dir)
+        .ok()?
+        .into_iter()
+        .filter_map(|(name, _)| String::from_utf8(name).ok())
+        .collect();
+    let near = suggest::nearest(name, names.iter().map(String::as_str))?;
+    Some(format!("{parent}{near}"))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use kiln_dockerfile::args;
 use kiln_dockerfile::instruction::{ArgPair, CommandLine, Healthcheck, Instruction, Kind, Pair};
 use kiln_dockerfile::port::Ports;
+use kiln_dockerfile::suggest;
 use kiln_image::config;
 
 use super::{StageRun, env::set_config_env};
@@ -118,7 +119,8 @@ impl StageRun<'_> {
     fn expose(&mut self, words: &[String]) -> Result<String> {
         let mut ports = Vec::new();
         for word in words {
-            let range = Ports::parse(word).map_err(|error| BuildError::input(error.to_string()))?;
+            let range = Ports::parse(word)
+                .map_err(|error| BuildError::input(error.to_string()).with_focus(word))?;
             ports.extend(range.names());
         }
         let message = format!("EXPOSE {}", gofmt::plain_list(&ports));
@@ -189,8 +191,11 @@ fn check_signal(signal: &str) -> Result<()> {
     if known {
         return Ok(());
     }
-    Err(BuildError::input(format!("invalid signal: {signal}"))
-        .with_hint("STOPSIGNAL takes a name such as SIGTERM or a number"))
+    let hint = match suggest::nearest(name, SIGNALS) {
+        Some(near) => format!("did you mean SIG{near}?"),
+        None => "STOPSIGNAL takes a name such as SIGTERM or a number".to_owned(),
+    };
+    Err(BuildError::input(format!("invalid signal: {signal}")).with_focus(signal).with_hint(hint))
 }
 
 #[cfg(test)]

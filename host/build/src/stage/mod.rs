@@ -91,8 +91,10 @@ pub(crate) fn run(cx: &Engine<'_>, stages: &dyn Stages, index: usize) -> Result<
     };
     let numbered = plan.commands.iter().filter(|command| plan::is_numbered(&command.kind)).count();
     let progress = Numbers { label, next: 1, total: numbered + 1 };
-    let base = base::open(cx, stages, plan, &progress.name(&plan.from.text))
-        .map_err(|error| cx.locate(error, &plan.from))?;
+    let base = base::open(cx, stages, plan, &progress.name(&plan.from.text)).map_err(|error| {
+        let near = plan.unset.clone().or_else(|| cx.plan.near_stage(&plan.base, index));
+        cx.locate(error.with_better_hint(near).or_focus(&plan.written_base), &plan.from)
+    })?;
     let triggers =
         triggers(&base.config.config.on_build).map_err(|error| cx.locate(error, &plan.from))?;
     let mut config = base.config;
@@ -155,11 +157,7 @@ impl StageRun<'_> {
             return self.arg(pairs);
         }
         let instruction = written
-            .expand(self.cx.plan.escape, &|name| self.variables.env.get(name).map(str::to_owned))
-            .map_err(|diagnostic| match diagnostic.hint {
-                Some(hint) => BuildError::input(diagnostic.message).with_hint(hint),
-                None => BuildError::input(diagnostic.message),
-            })?;
+            .expand(self.cx.plan.escape, &|name| self.variables.env.get(name).map(str::to_owned))?;
         if self.metadata(&instruction)? {
             return Ok(());
         }

@@ -175,7 +175,9 @@ fn target(stage: &StageRun<'_>, mount: &Mount) -> Result<String> {
     let written = mount.target.as_deref().unwrap_or_default();
     let target = absolute(&stage.config.config.working_dir, written);
     if written.is_empty() || target == "/" {
-        return Err(BuildError::input(format!("invalid mount target \"{target}\"")));
+        return Err(BuildError::input(format!("invalid mount target \"{target}\""))
+            .with_focus(written)
+            .with_hint("say where it is mounted: target=PATH"));
     }
     Ok(target)
 }

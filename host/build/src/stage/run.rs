@@ -2,6 +2,7 @@
 
 use kiln_dockerfile::args::PROXY_ARGS;
 use kiln_dockerfile::instruction::{Network as RunNetwork, Run, Script, Security};
+use kiln_dockerfile::platform::Platform;
 use kiln_runner::{ExitStatus, Kind, Limits, Network, OutputSink, RunError, Runner, Step, Stream};
 
 use super::filesystem::LayerContent;
@@ -84,7 +85,7 @@ impl StageRun<'_> {
             return Err(BuildError::input("RUN --device is not supported")
                 .with_hint("kiln passes no device into a step; remove the flag"));
         }
-        let local = kiln_dockerfile::platform::Platform::local();
+        let local = Platform::local();
         // What the base says of itself counts: it may be there for one platform alone.
         let (os, architecture) = (&self.config.os, &self.config.architecture);
         if *os != local.os || *architecture != local.architecture {
@@ -92,7 +93,12 @@ impl StageRun<'_> {
                 ErrorKind::Environment,
                 format!("RUN for {os}/{architecture} on a {local} machine is not supported"),
             )
-            .with_hint("run this build on a node of that architecture, one build a platform"));
+            .with_hint(match Platform::near(&format!("{os}/{architecture}")) {
+                Some(near) => format!("did you mean {near}?"),
+                None => {
+                    "run this build on a node of that architecture, one build a platform".to_owned()
+                }
+            }));
         }
         Ok(())
     }

@@ -22,7 +22,7 @@ impl StageRun<'_> {
         let Some(name) = from else {
             return Ok(SourceTree::Context(Arc::clone(&self.cx.context)));
         };
-        match self.source(name)? {
+        let opened = match self.source(name)? {
             Base::Stage(index) => Ok(SourceTree::Image(self.stages.finished(index)?)),
             Base::Named(name) => match self.cx.request.build_contexts.get(&name) {
                 Some(NamedContext::Files(source)) => {
@@ -31,10 +31,13 @@ impl StageRun<'_> {
                 _ => self.open_image(&Base::Named(name)),
             },
             base => self.open_image(&base),
-        }
+        };
+        opened.map_err(|error| error.or_focus(name))
     }
 
     fn open_image(&self, base: &Base) -> Result<SourceTree> {
-        Ok(SourceTree::Image(self.cx.images.open(self.cx, base, self.platform())?))
+        let opened = self.cx.images.open(self.cx, base, self.platform());
+        let near = || self.cx.plan.near_stage(base, self.index);
+        Ok(SourceTree::Image(opened.map_err(|error| error.with_better_hint(near()))?))
     }
 }

@@ -192,9 +192,11 @@ pub(super) fn request(
 }
 
 fn platforms(text: Option<&str>) -> Result<Vec<Platform>> {
-    let parse = |text: &str| match text.parse::<Platform>() {
-        Ok(platform) => Ok(platform.normalized()),
-        Err(error) => Err(BuildError::input(format!("--platform {text}: {error}"))),
+    let parse = |text: &str| {
+        text.parse().map_err(|error| {
+            let error = BuildError::input(format!("--platform {text}: {error}"));
+            error.with_better_hint(Platform::near(text).map(|near| format!("did you mean {near}?")))
+        })
     };
     text.map_or(Ok(Vec::new()), |text| text.split(',').map(parse).collect())
 }

@@ -61,6 +61,7 @@ pub(super) fn read(node: &Node) -> Result<Healthcheck, Cause> {
         start_interval: Duration::ZERO,
         retries: 0,
     };
+    let written = kind;
     let kind = kind.to_uppercase();
     if kind == "NONE" {
         return match args {
@@ -88,7 +89,8 @@ pub(super) fn read(node: &Node) -> Result<Healthcheck, Cause> {
             return Err(Cause::new(format!(
                 "Unknown type {} in HEALTHCHECK (try CMD)",
                 quote(&kind)
-            )));
+            ))
+            .focus(written));
         }
     };
     check.interval = interval(&flags, "interval")?;

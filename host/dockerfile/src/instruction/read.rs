@@ -117,7 +117,13 @@ fn from(node: &Node) -> Result<From, Cause> {
             }
             (base, Some(keyword.clone()), Some(name.clone()))
         }
-        _ => return Err(Cause::new("FROM requires either one or three arguments")),
+        words => {
+            let cause = Cause::new("FROM requires either one or three arguments");
+            return Err(match words {
+                [_, keyword, _] => cause.suggest(&keyword.to_uppercase(), &["AS"]).focus(keyword),
+                _ => cause,
+            });
+        }
     };
     let flags = Flags::read(&node.flags, &[("platform", Takes::Value)])?;
     Ok(From { base: base.clone(), platform: flags.text("platform"), as_keyword, name })

@@ -60,7 +60,9 @@ impl Scanner {
             return Ok(None);
         };
         if self.seen.contains(&name) {
-            return Err(Cause::new(format!("only one {name} parser directive can be used")));
+            return Err(
+                Cause::new(format!("only one {name} parser directive can be used")).focus(name)
+            );
         }
         self.seen.push(name.clone());
         Ok(Some((name, value.to_owned())))
@@ -84,7 +86,8 @@ pub(super) fn escape(value: &str) -> Result<char, Cause> {
     match value {
         "\\" => Ok('\\'),
         "`" => Ok('`'),
-        _ => Err(Cause::new(format!("invalid escape token '{value}' does not match ` or \\"))),
+        _ => Err(Cause::new(format!("invalid escape token '{value}' does not match ` or \\"))
+            .focus(value)),
     }
 }
 
