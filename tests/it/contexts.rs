@@ -294,3 +294,44 @@ fn rfc3339(seconds: i64) -> String {
         run("date", &["-u", "-d", &format!("@{seconds}"), "+%Y-%m-%dT%H:%M:%SZ"], Path::new("/"));
     text.trim().to_owned()
 }
+
+#[test]
+fn symlinks_of_a_context_choose_no_file_of_the_machine() {
+    let kiln = Kiln::new();
+    let secret = kiln.path("token");
+    std::fs::write(&secret, "hunter2\n").unwrap();
+    let context = kiln.context();
+    let link = |name: &str, target: &Path| {
+        let path = context.join(name);
+        let _absent = std::fs::remove_file(&path);
+        std::os::unix::fs::symlink(target, path).unwrap();
+    };
+    // An error would quote the line.
+    link("Dockerfile", &secret);
+    let file = context.join("Dockerfile");
+    let at = context.to_str().unwrap();
+    for args in [&[at][..], &["--file", file.to_str().unwrap(), at]] {
+        let run = try_build(&kiln, args, b"");
+        assert!(run.code == 2 && !run.stderr.contains("hunter2"), "{}", run.stderr);
+        assert!(run.stderr.contains("symbolic link"), "{}", run.stderr);
+    }
+    // Inside of it they are followed.
+    write(context.join("docker/main"), DOCKERFILE);
+    link("Dockerfile", Path::new("docker/main"));
+    link(".dockerignore", &secret);
+    build(&kiln, &[at], b"");
+
+    let outside = kiln.path("outside");
+    std::fs::create_dir(&outside).unwrap();
+    link("out", &outside);
+    let out = context.join("out");
+    for args in [
+        ["--output".to_owned(), format!("type=local,dest={}", out.display())],
+        ["--iidfile".to_owned(), out.join("id").display().to_string()],
+        ["--metadata-file".to_owned(), out.join("meta").display().to_string()],
+    ] {
+        let run = try_build(&kiln, &[&args[0], &args[1], at], b"");
+        assert!(run.code == 2 && run.stderr.contains("symbolic link"), "{args:?}: {}", run.stderr);
+    }
+    assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
+}

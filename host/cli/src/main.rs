@@ -11,6 +11,7 @@ mod interrupt;
 mod progress;
 mod report_error;
 mod spec;
+mod within;
 
 use std::process::ExitCode;
 

@@ -1,15 +1,13 @@
 //! `kiln build`.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context;
 use kiln_build::{BuildError, BuildRequest, Built, ErrorKind, EventSink, Output, Remotes, Result};
 use kiln_dockerfile::platform::Platform;
 use kiln_image::layer::compress::Compression;
 use kiln_runner::{Cancel, Kind, Network, Unavailable};
 
-use super::{context, secrets, services};
+use super::{context, results, secrets, services};
 use crate::args::{BuildArgs, CompressionChoice, NetworkMode, ResultFormat, RunnerChoice};
 use crate::environment::Environment;
 use crate::exit::ExitStatus;
@@ -59,20 +57,9 @@ fn build(args: &BuildArgs, environment: &Environment) -> Result<Built> {
         });
     }
     let built = kiln_build::build(&request, &services, events.as_ref())?;
-    write_results(args, &built)
+    results::write(args, &built)
         .map_err(|error| BuildError::new(ErrorKind::Environment, format!("{error:#}")))?;
     Ok(built)
-}
-
-/// The files that `--iidfile` and `--metadata-file` name.
-fn write_results(args: &BuildArgs, built: &Built) -> anyhow::Result<()> {
-    if let Some(file) = &args.iidfile {
-        write_file(file, built.config_digest.to_string().as_bytes())?;
-    }
-    if let Some(file) = &args.metadata_file {
-        write_file(file, &metadata(built)?)?;
-    }
-    Ok(())
 }
 
 /// Makes kiln root of a user namespace where the namespaces runner may be used, needs it and gets
@@ -127,6 +114,7 @@ pub(super) fn request(
         .collect::<Result<_>>()?;
     let mut outputs =
         args.output.iter().map(|text| spec::output(text)).collect::<Result<Vec<_>>>()?;
+    results::check_places(args, &outputs)?;
     if args.push && !outputs.contains(&Output::Registry) {
         outputs.push(Output::Registry);
     }
@@ -199,32 +187,4 @@ fn platforms(text: Option<&str>) -> Result<Vec<Platform>> {
         })
     };
     text.map_or(Ok(Vec::new()), |text| text.split(',').map(parse).collect())
-}
-
-/// The result's digests and names, with buildx's keys.
-fn metadata(built: &Built) -> anyhow::Result<Vec<u8>> {
-    let mut text = serde_json::to_vec_pretty(&serde_json::json!({
-        "containerimage.config.digest": built.config_digest.to_string(),
-        "containerimage.descriptor": {
-            "mediaType": built.media_type,
-            "digest": built.digest.to_string(),
-            "size": built.size,
-        },
-        "containerimage.digest": built.digest.to_string(),
-        "image.name": built.names.join(","),
-    }))?;
-    text.push(b'\n');
-    Ok(text)
-}
-
-/// Writes a result file whole or not at all.
-fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.tmp", std::process::id()));
-    std::fs::write(&temporary, bytes)
-        .and_then(|()| std::fs::rename(&temporary, path))
-        .inspect_err(|_| {
-            let _gone = std::fs::remove_file(&temporary);
-        })
-        .with_context(|| format!("write {}", path.display()))
 }

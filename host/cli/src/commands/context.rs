@@ -10,6 +10,8 @@ use kiln_build::{
     FromStdin, Remotes, Result, StepEnd,
 };
 
+use crate::within;
+
 /// A Dockerfile or an ignore file longer than this is not one: it is held in memory.
 const MAX_TEXT: u64 = 16 << 20;
 /// Means stdin in place of a context or a Dockerfile.
@@ -41,7 +43,7 @@ pub(super) fn open(
     let source = ContextSource::parse(context)?;
     if let ContextSource::Directory(dir) = &source {
         let context = BuildContext::open(&source, ContextOptions::default(), remotes)?;
-        let (dockerfile, ignore_file) = of_directory(dir, &file, remotes)?;
+        let (dockerfile, ignore_file) = of_directory(&context, dir, &file, remotes)?;
         return Ok(Inputs { context, dockerfile, ignore_file });
     }
     let is_set = |name: &str| build_args.get(name).is_some_and(|value| !value.is_empty());
@@ -124,36 +126,46 @@ fn inside(context: BuildContext, file: &Named<'_>, remotes: &Remotes) -> Result<
         .with_hint("name the Dockerfile with --file: a path inside the context, or - for stdin"))
 }
 
-/// The Dockerfile of a directory and the ignore file that goes with it.
+/// The Dockerfile of a directory and the ignore file that goes with it. Those inside are found with
+/// symlinks followed inside it: its author must not choose what of this machine an error shows.
 fn of_directory(
-    context: &Path,
+    context: &BuildContext,
+    dir: &Path,
     file: &Named<'_>,
     remotes: &Remotes,
 ) -> Result<(DockerfileText, Option<String>)> {
-    let beside_context = || read_optional(&context.join(IGNORE_FILE));
+    let beside_context = || read_text(context, IGNORE_FILE);
     if let Some(dockerfile) = from_elsewhere(file, remotes)? {
         return Ok((dockerfile, beside_context()?));
     }
-    let path = match file {
-        Named::Path(path) => PathBuf::from(path),
-        _ => usual_dockerfile(context),
+    let read = |path: &Path| match within::below(dir, path) {
+        Some(inside) => read_text(context, &inside.to_string_lossy()),
+        None => read_optional(path),
     };
-    let name = path.display().to_string();
-    let Some(text) = read_optional(&path)? else {
-        let error =
-            BuildError::input(format!("failed to read the Dockerfile {name}: no such file"));
-        return Err(match file {
-            Named::Path(_) => error,
-            _ => error.with_hint("pass another with --file"),
-        });
+    let candidates = match file {
+        Named::Path(path) => vec![PathBuf::from(path)],
+        _ => vec![dir.join(USUAL_NAME), dir.join(USUAL_NAME.to_lowercase())],
     };
-    let mut own_ignore = path.into_os_string();
-    own_ignore.push(IGNORE_FILE);
-    let ignore = match read_optional(Path::new(&own_ignore))? {
-        Some(text) => Some(text),
-        None => beside_context()?,
-    };
-    Ok((DockerfileText { name, text }, ignore))
+    for path in &candidates {
+        let Some(text) = read(path)? else { continue };
+        let mut own_ignore = path.clone().into_os_string();
+        own_ignore.push(IGNORE_FILE);
+        let ignore = match read(Path::new(&own_ignore))? {
+            Some(text) => Some(text),
+            None => beside_context()?,
+        };
+        return Ok((DockerfileText { name: path.display().to_string(), text }, ignore));
+    }
+    let name = candidates[0].display();
+    let error = BuildError::input(format!("failed to read the Dockerfile {name}: no such file"));
+    Err(match file {
+        _ if candidates[0].is_symlink() => error.with_hint(
+            "it is a symbolic link, which is followed inside the context only; name the file \
+             itself with --file",
+        ),
+        Named::Path(_) => error,
+        _ => error.with_hint("pass another with --file"),
+    })
 }
 
 /// A Dockerfile from stdin or the web.
@@ -199,12 +211,6 @@ fn loading<T>(
     let end = if loaded.is_ok() { StepEnd::Done } else { StepEnd::Failed };
     events.event(&Event::StepFinished { id, elapsed: started.elapsed(), end });
     loaded
-}
-
-/// The context's Dockerfile, also when its name is in lower case.
-fn usual_dockerfile(context: &Path) -> PathBuf {
-    let (usual, lower) = (context.join(USUAL_NAME), context.join(USUAL_NAME.to_lowercase()));
-    if !usual.exists() && lower.exists() { lower } else { usual }
 }
 
 fn read_text(context: &BuildContext, path: &str) -> Result<Option<String>> {

@@ -5,5 +5,6 @@ pub(crate) mod check;
 mod context;
 pub(crate) mod doctor;
 pub(crate) mod plan;
+mod results;
 mod secrets;
 mod services;
