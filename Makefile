@@ -4,6 +4,8 @@ KILN := target/release/kiln
 # Tests write many small files, some of them programs: in memory where that is possible.
 TEST_TMP := $(shell cp /bin/true /dev/shm/.kiln-try 2>/dev/null && /dev/shm/.kiln-try && echo /dev/shm || echo /tmp; rm -f /dev/shm/.kiln-try)
 DEMO := target/demo
+# The guests' folder builds for WebAssembly; its tests run natively, beside the real tools.
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 
 .PHONY: help guests guests-release demo test conformance fuzz check bench bench-emulated setup toolchain release clean
 
@@ -27,6 +29,7 @@ demo: guests-release ## build examples/hello into an OCI layout and show what is
 
 test: guests setup ## run every test
 	TMPDIR=$(TEST_TMP) $(CARGO) test --workspace --no-fail-fast
+	cd guest-shims && TMPDIR=$(TEST_TMP) $(CARGO) test --workspace --no-fail-fast --target $(HOST)
 
 CASES ?= ../shared/cases/buildkit/integration
 conformance: guests-release ## build recorded cases of BuildKit's and compare: make conformance CASES=DIR
@@ -42,6 +45,7 @@ fuzz: toolchain ## mutate Dockerfiles for a while: make fuzz SECONDS=600 [SEEDS=
 check: toolchain ## formatter, lints, dependency rules
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	cd guest-shims && $(CARGO) fmt --all --check && $(CARGO) clippy --workspace --all-targets --target $(HOST) -- -D warnings
 	command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
 	$(CARGO) deny check licenses bans sources
 	if $(CARGO) deny fetch db; then $(CARGO) deny check advisories; else echo "skipped: the advisory database cannot be fetched here"; fi

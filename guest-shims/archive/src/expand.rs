@@ -140,7 +140,17 @@ impl Expand {
 
     /// The status of what gzip takes for a warning and the others for an error.
     fn warning(&self) -> u8 {
-        if self.format == Format::Gzip { 2 } else { 1 }
+        if self.format == Format::Gzip && !sys::is_busybox() { 2 } else { 1 }
+    }
+
+    /// The time in gzip's header, in seconds since 1970.
+    fn stored_time(&self, file: &[u8]) -> io::Result<Option<i64>> {
+        if self.format != Format::Gzip {
+            return Ok(None);
+        }
+        let mut head = [0; 8];
+        sys::open(file)?.read_exact(&mut head)?;
+        Ok(Some(i64::from(u32::from_le_bytes([head[4], head[5], head[6], head[7]]))))
     }
 
     fn file(&self, stream: &mut dyn Read, from: &[u8], to: &[u8]) -> io::Result<()> {
@@ -151,12 +161,22 @@ impl Expand {
         if sys::lstat(to).is_ok() {
             sys::unlink(to)?;
         }
-        let mut output = sys::create_new(to, 0o600)?;
+        let busybox = sys::is_busybox();
+        let first_mode = if busybox { stat.permissions() } else { 0o600 };
+        let mut output = sys::create_new(to, first_mode)?;
         if let Err(error) = copy(stream, &mut output) {
             sys::unlink(to)?;
             return Err(error);
         }
         drop(output);
+        if busybox {
+            // It keeps nothing of the file but the time that gzip's header has.
+            if let Some(secs) = self.stored_time(from)?.filter(|&secs| secs != 0) {
+                let time = SetTime::To(sys::Time { secs, nanos: 0 });
+                sys::utimens(to, time, time, true)?;
+            }
+            return if self.keep { Ok(()) } else { sys::unlink(from) };
+        }
         let _ = sys::chown(to, Some(stat.uid), Some(stat.gid));
         sys::chmod(to, stat.permissions())?;
         sys::utimens(to, SetTime::To(stat.atime), SetTime::To(stat.mtime), true)?;

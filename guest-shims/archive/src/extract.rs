@@ -23,6 +23,8 @@ pub(crate) struct Extract {
     pub(crate) verbose: bool,
     pub(crate) strip: usize,
     pub(crate) exclude: Vec<Vec<u8>>,
+    /// As BusyBox's: modes as they are stored, and directories marked before they are filled.
+    busybox: bool,
     accounts: Accounts,
     umask: u32,
     /// Directories get their attributes when nothing more is put into them.
@@ -30,7 +32,7 @@ pub(crate) struct Extract {
 }
 
 impl Extract {
-    pub(crate) fn new(root: bool) -> Self {
+    pub(crate) fn new(root: bool, busybox: bool) -> Self {
         Self {
             owner: root,
             permissions: root,
@@ -40,6 +42,7 @@ impl Extract {
             verbose: false,
             strip: 0,
             exclude: Vec::new(),
+            busybox,
             accounts: Accounts::read(),
             umask: sys::umask(),
             later: Vec::new(),
@@ -67,6 +70,9 @@ impl Extract {
             context.out.write_all(b"\n")?;
         }
         if path.split(|&byte| byte == b'/').any(|part| part == b"..") {
+            if self.busybox {
+                return Err(native("a name with .."));
+            }
             context
                 .warn(format_args!("{}: Member name contains '..'", paths::quoted(&header.name)));
             return Ok(false);
@@ -153,6 +159,9 @@ impl Extract {
         if !(path == b"." || sys::lstat(&path).is_ok_and(|stat| stat.is_dir())) {
             self.make(&path, || sys::mkdir(&path, 0o700))?;
         }
+        if self.busybox {
+            return self.mark(&path, header, false);
+        }
         self.later.push((path, header.clone()));
         Ok(())
     }
@@ -177,7 +186,7 @@ impl Extract {
                 if self.permissions { header.mode } else { header.mode & 0o777 & !self.umask };
             sys::chmod(path, mode)?;
         }
-        if !self.touch {
+        if !(self.touch || link && self.busybox) {
             sys::utimens(path, SetTime::Now, SetTime::To(header.mtime), !link)?;
         }
         Ok(())

@@ -74,15 +74,37 @@ fn modern(args: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, Stop> {
 }
 
 pub(crate) fn main(context: &mut Context) -> Outcome {
-    if sys::is_busybox() {
-        return Err(native("BusyBox's tar"));
-    }
+    let busybox = sys::is_busybox();
+    // The status of a failure.
+    let failure = if busybox { 1 } else { 2 };
     let parsed = args::parse(OPTIONS, &modern(&context.args)?, Order::Permute)?;
     let root = sys::effective_uid() == 0;
-    let mut extract = Extract::new(root);
+    if busybox && !root {
+        return Err(native("BusyBox's tar for a user other than root"));
+    }
+    let mut extract = Extract::new(root, busybox);
     let (mut file, mut format, mut mode, mut verbose, mut dirs) =
         (None, None, None, false, Vec::new());
     for option in &parsed.options {
+        const BUSYBOX: [&str; 14] = [
+            "x",
+            "t",
+            "f",
+            "C",
+            "z",
+            "j",
+            "J",
+            "v",
+            "p",
+            "o",
+            "m",
+            "O",
+            "strip-components",
+            "numeric-owner",
+        ];
+        if busybox && !BUSYBOX.contains(&option.name()) {
+            return Err(native(format!("option {}", option.name())));
+        }
         match option.name() {
             "x" | "get" => mode = Some('x'),
             "t" => mode = Some('t'),
@@ -126,7 +148,7 @@ pub(crate) fn main(context: &mut Context) -> Outcome {
     for (_, dir) in &dirs {
         sys::change_dir(dir).map_err(|error| {
             let dir = String::from_utf8_lossy(dir);
-            Stop::Fail(2, format!("{dir}: Cannot open: {}", sys::reason(&error)))
+            Stop::Fail(failure, format!("{dir}: Cannot open: {}", sys::reason(&error)))
         })?;
     }
     let mut wanted: Vec<Wanted> =
@@ -139,20 +161,20 @@ pub(crate) fn main(context: &mut Context) -> Outcome {
     }
     let mut status = match done {
         Ok(true) => 0,
-        Ok(false) => 2,
+        Ok(false) => failure,
         Err(Stop::Stream(error)) if error.kind() == io::ErrorKind::Unsupported => {
             return Err(native("a sparse file in the archive"));
         }
         Err(Stop::Stream(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
             context.warn(format_args!("{}", sys::reason(&error)));
-            2
+            failure
         }
         Err(stop) => return Err(stop),
     };
     for wanted in wanted.iter().filter(|wanted| !wanted.found) {
         context
             .warn(format_args!("{}: Not found in archive", String::from_utf8_lossy(&wanted.name)));
-        status = 2;
+        status = failure;
     }
     Ok(status)
 }
@@ -163,16 +185,26 @@ fn open(
     format: Option<Format>,
 ) -> Result<Box<dyn io::Read>, Stop> {
     // Without -f the archive is standard input, unless the environment names another.
-    let Some(file) = file else { return Err(native("tar without -f")) };
+    let file = match file {
+        Some(file) => file,
+        None if context.env.get("TAPE").is_some() => return Err(native("tar on a tape")),
+        None => b"-",
+    };
+    let failure = if sys::is_busybox() { 1 } else { 2 };
     let fail = |error: io::Error| {
         let file = String::from_utf8_lossy(file);
-        Stop::Fail(2, format!("{file}: Cannot open: {}", sys::reason(&error)))
+        Stop::Fail(failure, format!("{file}: Cannot open: {}", sys::reason(&error)))
     };
     let mut input: Input = context.input(file).map_err(fail)?;
     let found = detect(input.fill_buf().map_err(fail)?);
     let format = match format {
         Some(format) if format != found => {
-            return Err(Stop::Fail(2, "the archive is not compressed as the option says".into()));
+            let message = "the archive is not compressed as the option says";
+            return Err(Stop::Fail(failure, message.into()));
+        }
+        // BusyBox may be built without looking at what it reads.
+        None if failure == 1 && found != Format::Plain => {
+            return Err(native("a compressed archive without the option for it"));
         }
         None if file == b"-" && found != Format::Plain => {
             return Err(Stop::Fail(2, "Archive is compressed. Use the option for it".into()));

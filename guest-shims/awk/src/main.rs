@@ -15,10 +15,10 @@ mod streams;
 mod value;
 mod variables;
 
-use std::{io::Read, process::ExitCode};
+use std::io::Read;
 
 use shim::{
-    Command, Context, Outcome, Stop,
+    Context, Outcome, Stop,
     args::{self, Opt, Order, value as with_value},
     native, sys,
 };
@@ -26,15 +26,14 @@ use shim::{
 use dialect::Dialect;
 use run::{Machine, assignment};
 
-/// Every command of this program, with what runs it.
-const COMMANDS: &[(&str, Command)] = &[("awk", main_of), ("gawk", main_of), ("mawk", main_of)];
+shim::commands! {
+    "awk" => main_of,
+    "gawk" => main_of,
+    "mawk" => main_of,
+}
 
 const OPTIONS: &[Opt] =
     &[with_value('F', "field-separator"), with_value('f', "file"), with_value('v', "assign")];
-
-fn main() -> ExitCode {
-    shim::run(COMMANDS)
-}
 
 fn main_of(context: &mut Context) -> Outcome {
     let dialect = Dialect::of_image(context)?;

@@ -16,6 +16,7 @@ pub mod locale;
 pub mod mode;
 pub mod number;
 pub mod paths;
+pub mod program;
 pub mod regex;
 pub mod sys;
 pub mod time;

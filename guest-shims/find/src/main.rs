@@ -5,40 +5,15 @@ mod expression;
 mod walk;
 mod xargs;
 
-use std::process::ExitCode;
+use shim::{Context, Outcome};
 
-use shim::{Command, Context, Outcome};
-
-/// Every command of this program, with what runs it.
-const COMMANDS: &[(&str, Command)] = &[("find", find), ("xargs", xargs::main)];
-
-fn main() -> ExitCode {
-    shim::run(COMMANDS)
+shim::commands! {
+    "find" => find,
+    "xargs" => xargs::main,
 }
 
 fn find(context: &mut Context) -> Outcome {
     let args = context.args.clone();
     let find = expression::parse(&args)?;
     walk::run(context, find)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The host finds a command's program by the manifest.
-    #[test]
-    fn the_manifest_names_every_command() {
-        let manifest = include_str!("../Cargo.toml");
-        let list = manifest
-            .split("commands = [")
-            .nth(1)
-            .and_then(|rest| rest.split("\n\n").next())
-            .unwrap();
-        let mut listed: Vec<&str> = list.split('"').skip(1).step_by(2).collect();
-        listed.sort_unstable();
-        let mut known: Vec<&str> = COMMANDS.iter().map(|(name, _)| *name).collect();
-        known.sort_unstable();
-        assert_eq!(listed, known);
-    }
 }

@@ -5,40 +5,16 @@ mod report;
 mod scan;
 mod walk;
 
-use std::process::ExitCode;
+use shim::{Context, Outcome};
 
-use shim::{Command, Context, Outcome};
-
-/// Every command of this program, with what runs it.
-const COMMANDS: &[(&str, Command)] = &[("egrep", main_of), ("fgrep", main_of), ("grep", main_of)];
-
-fn main() -> ExitCode {
-    shim::run(COMMANDS)
+shim::commands! {
+    "egrep" => main_of,
+    "fgrep" => main_of,
+    "grep" => main_of,
 }
 
 fn main_of(context: &mut Context) -> Outcome {
     let mut grep = options::read(context)?;
     let operands = std::mem::take(&mut grep.operands);
     walk::run(context, &mut grep, operands)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The host finds a command's program by the manifest.
-    #[test]
-    fn the_manifest_names_every_command() {
-        let manifest = include_str!("../Cargo.toml");
-        let list = manifest
-            .split("commands = [")
-            .nth(1)
-            .and_then(|rest| rest.split("\n\n").next())
-            .unwrap();
-        let mut listed: Vec<&str> = list.split('"').skip(1).step_by(2).collect();
-        listed.sort_unstable();
-        let mut known: Vec<&str> = COMMANDS.iter().map(|(name, _)| *name).collect();
-        known.sort_unstable();
-        assert_eq!(listed, known);
-    }
 }

@@ -1,6 +1,7 @@
 //! Builds the guests and compiles them to native code: `kiln-guest-pack [PROGRAM]...`.
 //!
-//! With programs named, only those are built; others stay as they were packed before.
+//! With programs named, only those are built; others stay as they were packed before. One that does
+//! not compile is named, and left out of what is packed.
 
 use kiln_guest_pack::config;
 use serde_json::Value;
@@ -19,8 +20,10 @@ enum Error {
     Io(String, #[source] io::Error),
     #[error("cargo metadata: {0}")]
     Metadata(String),
-    #[error("cargo build of the guests failed")]
-    Build,
+    #[error("guests that do not compile, see above: {}; the others are packed", .0.join(", "))]
+    Build(Vec<String>),
+    #[error("cargo build of the guests failed, but each of them compiles alone")]
+    Together,
     #[error("guest {0}: {1}")]
     Compile(String, wasmtime::Error),
 }
@@ -59,13 +62,16 @@ fn pack() -> Result<usize, Error> {
         .ok_or_else(|| Error::Metadata("no target directory".into()))?;
     let out = Path::new(target).join("packed");
     let programs = programs(&metadata)?;
-    build(&guests, &only)?;
+    let broken = build(&guests, &only, &programs)?;
 
     fs::create_dir_all(&out).map_err(|error| Error::Io(out.display().to_string(), error))?;
     let engine = engine()?;
     let mut index = String::from("&[\n");
     let mut packed = 0;
     for program in &programs {
+        if broken.contains(&program.name) {
+            continue;
+        }
         if !only.is_empty()
             && !only.contains(&program.name)
             && !out.join(format!("{}.cwasm", program.name)).exists()
@@ -88,23 +94,34 @@ fn pack() -> Result<usize, Error> {
     }
     index.push_str("]\n");
     replace_if_changed(&out.join("guests.rs"), index.as_bytes())?;
-    Ok(packed)
+    if broken.is_empty() { Ok(packed) } else { Err(Error::Build(broken)) }
 }
 
-/// Builds every guest, or those named.
-fn build(guests: &Path, only: &[String]) -> Result<(), Error> {
-    let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--release"]).current_dir(guests);
-    if only.is_empty() {
-        cargo.arg("--bins");
-    }
+/// Builds every guest, or those named; gives the names of those that do not compile.
+fn build(guests: &Path, only: &[String], programs: &[Program]) -> Result<Vec<String>, Error> {
+    let run = |args: &[&str]| {
+        let mut cargo = Command::new("cargo");
+        cargo.args(["build", "--release", "--keep-going"]).args(args).current_dir(guests);
+        // These are for the host's target.
+        cargo.env_remove("CARGO_ENCODED_RUSTFLAGS").env_remove("CARGO_TARGET_DIR");
+        let built = cargo.status().map_err(|error| Error::Io("cargo".into(), error))?;
+        Ok::<_, Error>(built.success())
+    };
+    let mut args = if only.is_empty() { vec!["--bins"] } else { Vec::new() };
     for name in only {
-        cargo.args(["--bin", name]);
+        args.extend(["--bin", name]);
     }
-    // These are for the host's target.
-    cargo.env_remove("CARGO_ENCODED_RUSTFLAGS").env_remove("CARGO_TARGET_DIR");
-    let built = cargo.status().map_err(|error| Error::Io("cargo".into(), error))?;
-    if built.success() { Ok(()) } else { Err(Error::Build) }
+    if run(&args)? {
+        return Ok(Vec::new());
+    }
+    let mut broken = Vec::new();
+    let wanted = |name: &String| only.is_empty() || only.contains(name);
+    for program in programs.iter().filter(|program| wanted(&program.name)) {
+        if !run(&["--quiet", "--bin", &program.name])? {
+            broken.push(program.name.clone());
+        }
+    }
+    if broken.is_empty() { Err(Error::Together) } else { Ok(broken) }
 }
 
 fn metadata(guests: &Path) -> Result<Value, Error> {

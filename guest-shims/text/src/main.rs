@@ -5,6 +5,7 @@ mod cat;
 mod compare;
 mod cut;
 mod date;
+mod diff;
 mod digest;
 mod echo;
 mod env;
@@ -13,6 +14,8 @@ mod head;
 mod id;
 mod names;
 mod number_lines;
+mod od;
+mod part;
 mod paste;
 mod printf;
 mod seq;
@@ -26,82 +29,54 @@ mod tr;
 mod uniq;
 mod wc;
 
-use std::process::ExitCode;
-
-use shim::Command;
-
-/// Every command of this program, with what runs it.
-const COMMANDS: &[(&str, Command)] = &[
-    ("[", test::bracket),
-    ("base64", base64::main),
-    ("basename", names::basename),
-    ("cat", cat::cat),
-    ("cmp", compare::cmp),
-    ("comm", compare::comm),
-    ("cut", cut::main),
-    ("date", date::main),
-    ("dirname", names::dirname),
-    ("echo", echo::main),
-    ("env", env::env),
-    ("expr", expr::main),
-    ("false", simple::false_),
-    ("groups", id::groups),
-    ("head", head::main),
-    ("hostname", simple::hostname),
-    ("id", id::id),
-    ("md5sum", digest::md5sum),
-    ("nl", number_lines::main),
-    ("nproc", simple::nproc),
-    ("paste", paste::main),
-    ("printenv", env::printenv),
-    ("printf", printf::main),
-    ("pwd", simple::pwd),
-    ("rev", cat::rev),
-    ("seq", seq::main),
-    ("sha1sum", digest::sha1sum),
-    ("sha224sum", digest::sha224sum),
-    ("sha256sum", digest::sha256sum),
-    ("sha384sum", digest::sha384sum),
-    ("sha512sum", digest::sha512sum),
-    ("sleep", simple::sleep),
-    ("sort", sort::main),
-    ("split", split::main),
-    ("sync", simple::true_),
-    ("tac", cat::tac),
-    ("tail", tail::main),
-    ("tee", tee::main),
-    ("test", test::test),
-    ("tr", tr::main),
-    ("true", simple::true_),
-    ("uname", simple::uname),
-    ("uniq", uniq::main),
-    ("wc", wc::main),
-    ("which", simple::which),
-    ("whoami", id::whoami),
-    ("yes", simple::yes),
-];
-
-fn main() -> ExitCode {
-    shim::run(COMMANDS)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The host finds a command's program by the manifest.
-    #[test]
-    fn the_manifest_names_every_command() {
-        let manifest = include_str!("../Cargo.toml");
-        let list = manifest
-            .split("commands = [")
-            .nth(1)
-            .and_then(|rest| rest.split("\n\n").next())
-            .unwrap();
-        let mut listed: Vec<&str> = list.split('"').skip(1).step_by(2).collect();
-        listed.sort_unstable();
-        let mut known: Vec<&str> = COMMANDS.iter().map(|(name, _)| *name).collect();
-        known.sort_unstable();
-        assert_eq!(listed, known);
-    }
+shim::commands! {
+    "[" => test::bracket,
+    "base64" => base64::main,
+    "basename" => names::basename,
+    "cat" => cat::cat,
+    "cmp" => compare::cmp,
+    "comm" => compare::comm,
+    "cut" => cut::main,
+    "date" => date::main,
+    "diff" => diff::main,
+    "dirname" => names::dirname,
+    "echo" => echo::main,
+    "env" => env::env,
+    "expr" => expr::main,
+    "false" => simple::false_,
+    "groups" => id::groups,
+    "head" => head::main,
+    "hostname" => simple::hostname,
+    "id" => id::id,
+    "md5sum" => digest::md5sum,
+    "nl" => number_lines::main,
+    "nproc" => simple::nproc,
+    "od" => od::main,
+    "paste" => paste::main,
+    "printenv" => env::printenv,
+    "printf" => printf::main,
+    "pwd" => simple::pwd,
+    "rev" => cat::rev,
+    "seq" => seq::main,
+    "sha1sum" => digest::sha1sum,
+    "sha224sum" => digest::sha224sum,
+    "sha256sum" => digest::sha256sum,
+    "sha384sum" => digest::sha384sum,
+    "sha512sum" => digest::sha512sum,
+    "sleep" => simple::sleep,
+    "sort" => sort::main,
+    "split" => split::main,
+    "sync" => simple::true_,
+    "tac" => cat::tac,
+    "tail" => tail::main,
+    "tee" => tee::main,
+    "test" => test::test,
+    "tr" => tr::main,
+    "true" => simple::true_,
+    "uname" => simple::uname,
+    "uniq" => uniq::main,
+    "wc" => wc::main,
+    "which" => simple::which,
+    "whoami" => id::whoami,
+    "yes" => simple::yes,
 }

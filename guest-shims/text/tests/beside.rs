@@ -254,3 +254,72 @@ fn as_busybox() {
         ],
     );
 }
+
+const DUMP: &str = "printf 'hello\\tworld\\n\\0\\001\\177\\377\\200 end' >b; seq 40 >s; head -c 100 /dev/zero >z; : >e";
+
+/// Cases for both families.
+const OD: &[&str] = &[
+    "od b; od -c b; od -An -tx1 b; od -A x -t x1 b; od -An -t u1 b; od -b b; od -x b; od -d b; od -o s; od -A d -c s | tail -2",
+    "od z; od -v z; od -c z; od e; od -An -tx1 -N 4 b; od -N3 -c s; od -j 3 -N 5 -c b; cat b | od -An -c; od -An -N4 -tu4 s; od -An -tx1 <b | tr -d ' \\n'",
+];
+
+#[test]
+fn dumps() {
+    let cases: Vec<Case> = OD.iter().map(|script| (DUMP, *script)).collect();
+    compare(Family::Gnu, &["od"], &cases);
+    compare(Family::BusyBox, &["od"], &cases);
+    compare(
+        Family::Gnu,
+        &["od"],
+        &[
+            (
+                DUMP,
+                "od -t x1z b; od -t x1 -c b; od -c -t x4 -t d2 s; od -tx2 -tx1 -ta b; od -w8 -tx1 b; od -w -An -tx1 s; od -t d1 b; od -t d8 -t o4 s; od -i s; od -l s; od -s b; od -a b",
+            ),
+            (
+                DUMP,
+                "od s b | tail -3; od none; echo $?; od none s | tail -1; od -j 1000 s; echo $?; od -A n -t xC -N 1k s | head -2; od --address-radix=n --format=x1 --read-bytes=2 s; od -t dSuI b; od -ta -tx1z b",
+            ),
+        ],
+    );
+}
+
+const PAIRS: &str = "seq 30 >a; sed -e 3d -e '7s/$/x/' -e '20a new' -e '28,29d' a >b; printf 'x\\ny' >n1; printf 'x\\ny\\n' >n2; : >e; printf 'A b\\n c  d\\n' >w1; printf 'a B\\n c d\\n' >w2; \
+    printf 'a\\0b' >b1; printf 'a\\0c' >b2; mkdir -p l/s l/only r/s; echo 1 >l/f; echo 2 >r/f; echo same >l/g; echo same >r/g; echo x >l/s/x; echo y >r/s/x; echo o >r/o; \
+    printf 'f() {\\n  a\\n}\\n\\ng() {\\n  b\\n}\\n' >c1; printf 'f() {\\n  a\\n}\\n\\nh() {\\n  c\\n}\\n\\ng() {\\n  b\\n}\\n' >c2; find . -exec touch -d '2001-02-03 04:05:06.5' {} +";
+
+/// Cases for both families.
+const DIFF: &[&str] = &[
+    "diff -q a b; echo $?; diff -q a a; echo $?; diff -q a none; echo $?; diff -q l/f r; echo $?; diff --brief a b >/dev/null || echo differ",
+    "diff -u a b | tail -n +3; diff -u a a; echo $?; diff -u n1 n2 | tail -n +3; diff -u e n2 | tail -n +3; diff -u n2 e | tail -n +3; cat a | diff -q - a; echo $?",
+    "diff -U1 a b | tail -n +3; diff -U0 a b | tail -n +3; diff -u c1 c2 | tail -n +3; diff -ui w1 w2 | tail -n +3; diff -uw w1 w2 | tail -n +3; diff -iw w1 w2; echo $?; diff -ub w1 w2 | tail -n +3; diff -u -L one -L two n1 n2",
+];
+
+#[test]
+fn differing() {
+    let cases: Vec<Case> = DIFF.iter().map(|script| (PAIRS, *script)).collect();
+    compare(Family::Gnu, &["diff"], &cases);
+    compare(Family::BusyBox, &["diff"], &cases);
+    compare(
+        Family::Gnu,
+        &["diff"],
+        &[
+            (
+                PAIRS,
+                "diff a b; echo $?; diff n1 n2; diff e a | head -3; diff a e | head -3; diff c1 c2; diff b1 b2; echo $?; diff -a b1 b2 | od -c; diff a none; echo $?; diff l r; echo $?; diff -r l r; diff -ru l r; diff -rN -x o l r; diff -ruN l r",
+            ),
+            (
+                PAIRS,
+                "diff -s a a; diff -rq l r; echo $?; diff -u a b; diff --unified=1 n1 n2; diff --strip-trailing-cr n1 n2; diff a b >out; cmp -s out /dev/null; echo $?; cmp a b; echo $?; cmp -s a a; echo $?; cmp a e; echo $?; cmp n1 n2; echo $?; cmp -l n1 w1; cmp a none; echo $?",
+            ),
+        ],
+    );
+}
+
+/// Many small files with few different lines: where a change could stand at several places.
+#[test]
+fn differing_anyhow() {
+    let script = "for i in $(seq 60); do awk -v s=$i 'BEGIN{srand(s); for(j=0;j<12;j++)print int(rand()*4)}' >a; \
+        awk -v s=$i 'BEGIN{srand(s+99); for(j=0;j<12;j++)print int(rand()*4)}' >b; diff a b | grep -c '^[<>]'; done";
+    compare(Family::Gnu, &["diff"], &[("", script)]);
+}
