@@ -145,8 +145,46 @@ fn doctor_names_what_is_refused() {
     let program = kiln.path("kiln");
     std::fs::copy(env!("CARGO_BIN_EXE_kiln"), &program).unwrap();
     run("chmod", &["-R", "a+rX", kiln.path("").to_str().unwrap()], Path::new("/"));
-    let output = Command::new("setpriv").args(POD).arg(&program).arg("doctor").output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("runner emulated: works"), "{text}");
-    assert!(text.contains("runner namespaces: does not work here"), "{text}");
+    let work = kiln.path("doctor-work");
+    std::fs::create_dir(&work).unwrap();
+    run("chmod", &["0777", work.to_str().unwrap()], Path::new("/"));
+    let doctor = |work: &Path| {
+        let output = Command::new("setpriv")
+            .args(POD)
+            .arg(&program)
+            .args(["doctor", "--work-dir", work.to_str().unwrap()])
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, text) = doctor(&work);
+    assert_eq!(code, Some(0), "{text}");
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].ends_with("uid 65532, no capabilities, no new privileges"), "{text}");
+    assert_eq!(lines[1], format!("work directory {}: works", work.display()));
+    assert!(text.contains("\nrunner namespaces: does not work here\n"), "{text}");
+    // A call or a program, the refusal, and what helps.
+    let refused = lines.iter().position(|line| line.trim_start().starts_with("refused: "));
+    let refused = refused.unwrap_or_else(|| panic!("{text}"));
+    assert!(lines[refused].matches(": ").count() >= 2, "{text}");
+    assert!(lines[refused + 1].trim_start().starts_with("remedy:  "), "{text}");
+    let emulated = text.split("\nrunner emulated: works\n").nth(1).unwrap();
+    for line in
+        ["  landlock: ABI ", "  seccomp: ", "  openat2: ", "  memfd_create: ", "  a step: starts"]
+    {
+        assert!(emulated.contains(line), "{text}");
+    }
+    assert!(
+        text.ends_with("RUN steps are run by emulated, unless --runner says otherwise\n"),
+        "{text}"
+    );
+    assert_eq!(std::fs::read_dir(&work).unwrap().count(), 0, "the doctor cleans up");
+
+    let closed = kiln.path("closed");
+    std::fs::create_dir(&closed).unwrap();
+    let (code, text) = doctor(&closed.join("work"));
+    assert_eq!(code, Some(5), "{text}");
+    let refusal = format!("  refused: mkdir({}): EACCES\n", closed.join("work").display());
+    assert!(text.contains(&refusal), "{text}");
+    assert!(text.contains("remedy:  choose a --work-dir"), "{text}");
 }

@@ -14,6 +14,17 @@ pub struct Unavailable {
     pub remedy: String,
 }
 
+/// One thing that a runner needs, or profits from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What was tried: a system call, a program, a file.
+    pub what: String,
+    /// What came of it; the refusal and the remedy if nothing did.
+    pub result: Result<String, Unavailable>,
+    /// Whether the runner works without it.
+    pub required: bool,
+}
+
 /// Why a run ended without an exit status.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {

@@ -4,12 +4,14 @@
 //! reports how it ended. It leaves nothing behind: no process, no mount, no file outside the rootfs.
 //! It decides nothing about caching, layers or policy.
 
+mod errno;
 mod error;
 mod output;
 mod step;
 mod ulimit;
 
-pub use error::{RunError, Unavailable};
+pub use errno::errno_name;
+pub use error::{Check, RunError, Unavailable};
 pub use output::{OutputSink, Stream};
 pub use step::{Cancel, Credentials, Limits, Mount, MountSource, Network, Step};
 pub use ulimit::{Ulimit, UlimitError};
@@ -91,6 +93,13 @@ pub trait Runner: Send + Sync {
     /// # Errors
     /// [`Unavailable`] names the system call that was refused, its errno and the remedy.
     fn available(&self) -> Result<(), Unavailable>;
+
+    /// Everything that this runner needs of the machine, one by one and tried, for `kiln doctor`.
+    /// `work_dir` is a directory of kiln's that may be written to.
+    fn checks(&self, work_dir: &std::path::Path) -> Vec<Check> {
+        let _ = work_dir;
+        Vec::new()
+    }
 
     /// Whether this runner can take the step, decided without running anything of it.
     ///

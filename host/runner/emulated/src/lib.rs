@@ -17,6 +17,7 @@ mod filter;
 mod landlock;
 mod probe;
 mod spawn;
+mod trial;
 
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
@@ -46,15 +47,7 @@ impl EmulatedRunner {
     pub const fn new() -> Self {
         Self { _private: () }
     }
-
-    /// Everything the runner needs of this machine, one line each, for `kiln doctor`.
-    #[must_use]
-    pub fn doctor() -> Vec<probe::Check> {
-        probe::checks()
-    }
 }
-
-pub use probe::Check;
 
 impl Runner for EmulatedRunner {
     fn kind(&self) -> Kind {
@@ -63,6 +56,10 @@ impl Runner for EmulatedRunner {
 
     fn available(&self) -> Result<(), Unavailable> {
         probe::available()
+    }
+
+    fn checks(&self, work_dir: &std::path::Path) -> Vec<kiln_runner::Check> {
+        probe::checks(work_dir)
     }
 
     fn eligible(&self, rootfs: &Rootfs, _step: &Step) -> Result<(), String> {

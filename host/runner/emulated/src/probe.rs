@@ -1,25 +1,18 @@
 //! Whether the runner works here, measured.
 
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::OnceLock;
 
-use kiln_runner::{RunError, Unavailable};
+use kiln_runner::{Check, RunError, Unavailable, errno_name};
 use rustix::io::Errno;
 
 use crate::config::sealed;
 use crate::landlock::{self, MINIMUM_ABI, SCOPING_ABI};
+use crate::trial;
 
 /// The loader's program, built with this crate.
 static LOADER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/loader"));
-
-/// One thing that the runner needs, or profits from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Check {
-    /// What was tried.
-    pub call: String,
-    /// What came of it.
-    pub result: Result<String, Unavailable>,
-}
 
 /// The loader as a sealed memory file.
 pub(crate) fn loader() -> Result<OwnedFd, RunError> {
@@ -35,15 +28,7 @@ pub(crate) fn loader() -> Result<OwnedFd, RunError> {
 }
 
 fn unavailable(call: &str, errno: Errno, remedy: &str) -> Unavailable {
-    let name = match errno {
-        Errno::PERM => "EPERM".to_owned(),
-        Errno::NOSYS => "ENOSYS".to_owned(),
-        Errno::ACCESS => "EACCES".to_owned(),
-        Errno::OPNOTSUPP => "EOPNOTSUPP".to_owned(),
-        Errno::INVAL => "EINVAL".to_owned(),
-        other => format!("errno {}", other.raw_os_error()),
-    };
-    Unavailable { call: call.to_owned(), errno_name: name, remedy: remedy.to_owned() }
+    Unavailable { call: call.to_owned(), errno_name: errno_name(errno), remedy: remedy.to_owned() }
 }
 
 fn check_landlock() -> Result<i32, Unavailable> {
@@ -98,22 +83,28 @@ pub(crate) fn available() -> Result<(), Unavailable> {
     Ok(())
 }
 
-/// Everything, for `kiln doctor`.
-pub(crate) fn checks() -> Vec<Check> {
-    let row = |call: &str, result| Check { call: call.to_owned(), result };
+/// Everything, for `kiln doctor`; the last one needs a directory to write to.
+pub(crate) fn checks(work_dir: &Path) -> Vec<Check> {
+    let row = |what: &str, result| Check { what: what.to_owned(), result, required: true };
     let landlock = check_landlock();
-    let mut checks = vec![row(
-        "landlock",
-        landlock.clone().map(|abi| {
-            if abi >= SCOPING_ABI {
-                format!("ABI {abi}: files, truncation, signals and abstract sockets are guarded")
-            } else {
-                format!("ABI {abi}: files are guarded; signals and abstract sockets are not")
-            }
-        }),
-    )];
-    checks.push(row("seccomp", check_seccomp()));
-    checks.push(row("openat2", check_openat2()));
-    checks.push(row("memfd_create", check_loader()));
+    let guards = landlock.clone().map(|abi| {
+        if abi >= SCOPING_ABI {
+            format!("ABI {abi}: files, processes, signals and sockets of the pod are guarded")
+        } else {
+            format!(
+                "ABI {abi}: files and memory of the pod are guarded; signals to its processes and \
+                 abstract sockets are not before Linux 6.12 (ABI {SCOPING_ABI})"
+            )
+        }
+    });
+    let mut checks = vec![
+        row("landlock", guards),
+        row("seccomp", check_seccomp()),
+        row("openat2", check_openat2()),
+        row("memfd_create", check_loader()),
+    ];
+    if checks.iter().all(|check| check.result.is_ok()) {
+        checks.push(row("a step", trial::run(work_dir)));
+    }
     checks
 }

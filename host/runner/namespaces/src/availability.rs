@@ -2,17 +2,17 @@
 
 use std::io;
 
-use kiln_runner::{Cancel, OutputSink, Stream, Unavailable};
+use kiln_runner::{Cancel, OutputSink, Stream, Unavailable, errno_name};
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, capabilities};
 
 use crate::capabilities::NEEDED;
 use crate::id_map::IdMap;
 use crate::init::Purpose;
+use crate::namespaces;
 use crate::plan::Plan;
 use crate::report::{Failure, Report, Stage};
 use crate::supervise::{self, Bounds, End};
-use crate::{errno, namespaces};
 
 /// The kernel's last resort where a better remedy is not known.
 const OTHER_RUNNER: &str = "use another runner: --runner=emulated or --runner=wasi";
@@ -91,7 +91,7 @@ pub(crate) fn refused(Failure { stage, errno, .. }: Failure) -> Unavailable {
     };
     Unavailable {
         call: stage.call().to_owned(),
-        errno_name: errno::name(errno),
+        errno_name: errno_name(errno),
         remedy: remedy.to_owned(),
     }
 }
@@ -105,7 +105,7 @@ fn clone_refused(error: &io::Error) -> Unavailable {
     };
     Unavailable {
         call: "clone(CLONE_NEWNS|CLONE_NEWPID|CLONE_NEWIPC|CLONE_NEWUTS)".into(),
-        errno_name: errno.map_or_else(|| error.to_string(), errno::name),
+        errno_name: errno.map_or_else(|| error.to_string(), errno_name),
         remedy: remedy.into(),
     }
 }

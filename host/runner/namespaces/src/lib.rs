@@ -33,7 +33,6 @@ mod availability;
 mod capabilities;
 mod deny;
 mod doctor;
-mod errno;
 mod etc_files;
 mod id_map;
 mod init;
@@ -48,7 +47,6 @@ mod sys;
 mod user_namespace;
 mod view;
 
-pub use doctor::{Check, doctor};
 pub use runner::Namespaces;
 pub use user_namespace::{AlreadyPrivileged, reexec_in_user_namespace};
 

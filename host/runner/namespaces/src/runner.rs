@@ -65,6 +65,10 @@ impl Runner for Namespaces {
         self.available.get_or_init(|| self.check()).clone()
     }
 
+    fn checks(&self, _work_dir: &std::path::Path) -> Vec<kiln_runner::Check> {
+        crate::doctor::doctor(self.path.as_deref())
+    }
+
     fn eligible(&self, rootfs: &Rootfs, step: &Step) -> Result<(), String> {
         if rootfs.ownership() != Ownership::Kernel {
             return Err("owners and modes of this rootfs are in its ledger, which a native step \

@@ -15,7 +15,7 @@ use rustix::fs::{CWD, Mode, OFlags, StatVfsMountFlags, fstat, fstatvfs, openat, 
 use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
 
-use crate::{errno, sys};
+use crate::sys;
 
 /// Whether nothing can be changed through `/proc/PID/exe` of this process.
 ///
@@ -102,7 +102,7 @@ fn is_read_only(file: impl AsFd) -> Result<bool, Errno> {
 fn refused(call: &str, errno: Errno) -> Unavailable {
     Unavailable {
         call: call.to_owned(),
-        errno_name: errno::name(errno),
+        errno_name: kiln_runner::errno_name(errno),
         remedy:
             "kiln must run from a read-only mount, so that no step can change its program, and \
                  cannot make one: mount its directory read-only, or use another runner"

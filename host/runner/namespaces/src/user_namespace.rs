@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use kiln_runner::Unavailable;
+use kiln_runner::{Unavailable, errno_name};
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -18,7 +18,6 @@ use rustix::process::{WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 use rustix::thread::CapabilitySet;
 
 use crate::availability::missing_capabilities;
-use crate::errno;
 use crate::id_map::{Range, subordinate, user_name};
 use crate::seal::{self, Program};
 use crate::sys::process::{Side, clone, enter_user_namespace, exit};
@@ -104,7 +103,7 @@ pub(crate) fn probe(path: Option<&OsStr>) -> Result<Mapper, Unavailable> {
         0 => Ok(mapper),
         number => Err(Unavailable {
             call: "mount(MS_REC|MS_PRIVATE) in a new user namespace".into(),
-            errno_name: errno::name(Errno::from_raw_os_error(number)),
+            errno_name: errno_name(Errno::from_raw_os_error(number)),
             remedy: "user namespaces have no rights here: allow them for kiln in its AppArmor \
                      profile, or set kernel.apparmor_restrict_unprivileged_userns=0"
                 .into(),
@@ -270,13 +269,13 @@ fn namespace_refused(call: &str, errno: Errno) -> Unavailable {
              the SYS_ADMIN capability"
         }
     };
-    Unavailable { call: call.to_owned(), errno_name: errno::name(errno), remedy: remedy.into() }
+    Unavailable { call: call.to_owned(), errno_name: errno_name(errno), remedy: remedy.into() }
 }
 
 fn cloexec_pipe() -> Result<(OwnedFd, OwnedFd), Unavailable> {
     pipe_with(PipeFlags::CLOEXEC).map_err(|errno| Unavailable {
         call: "pipe2".into(),
-        errno_name: errno::name(errno),
+        errno_name: errno_name(errno),
         remedy: "raise the limit of open files".into(),
     })
 }

@@ -3,7 +3,8 @@
 use rustix::io::Errno;
 
 /// The name, such as `EPERM`; the number where a name is of no help.
-pub(crate) fn name(errno: Errno) -> String {
+#[must_use]
+pub fn errno_name(errno: Errno) -> String {
     let name = match errno {
         Errno::ACCESS => "EACCES",
         Errno::AGAIN => "EAGAIN",
