@@ -15,6 +15,7 @@ mod basics;
 mod checks;
 mod contexts;
 mod copying;
+mod credentials;
 mod diagnostics;
 mod errors;
 mod fidelity;

@@ -9,7 +9,7 @@ use crate::support::image::Entry;
 use crate::support::{Image, Kiln, base, have, run};
 
 /// What a restricted pod allows: no capability, no new privileges, an arbitrary uid.
-const POD: [&str; 7] = [
+pub const POD: [&str; 7] = [
     "--reuid=65532",
     "--regid=65532",
     "--clear-groups",
@@ -43,7 +43,7 @@ RUN ["/bin/bash", "-c", "cd d && perl -e 'print -s \"e\", qq(\\n)' > size && (sl
 "#;
 
 /// A kiln that the pod's user can run, in a directory of the pod's user.
-fn pod(kiln: &Kiln, layout: &Path) -> PathBuf {
+pub fn pod(kiln: &Kiln, layout: &Path) -> PathBuf {
     let dir = kiln.path("");
     let program = dir.join("kiln");
     std::fs::copy(env!("CARGO_BIN_EXE_kiln"), &program).unwrap();
