@@ -2,7 +2,6 @@
 """Measures the `emulated` runner: the same work under chroot as root, under it, and under PRoot.
 
 usage: bench_emulated.py [--runs N] [--only NAME,...] [--write FILE]     (make bench-emulated; as root)
-
 The runner and PRoot run as a uid without privileges. The three sides take turns, so that noise of the
 machine meets all of them; figures are medians of CPU time (user + system) and of wall time.
 Packages come from apt, pip and npm by name, before anything is measured; the works need no network.
@@ -48,10 +47,6 @@ WORKS = [
     ("pip install, 6 packages in a venv", 1.2, "rm -rf /t; python3 -m venv /t",
      "/t/bin/pip install --no-index --find-links /bench/wheels " + " ".join(WHEELS)),
 ]
-
-
-def say(text):
-    print(text, flush=True)
 
 
 def run(*command, **options):
@@ -163,7 +158,7 @@ def prepare(top):
     tar = KEPT / "root.tar"
     if not tar.exists():
         KEPT.mkdir(parents=True, exist_ok=True)
-        say("making the image (once; kept as target/bench-emulated/root.tar)")
+        print("making the image (once; kept as target/bench-emulated/root.tar)")
         base = KEPT / "base.tar"
         if not base.exists() or base.stat().st_size == 0:
             run("mmdebstrap", "--quiet", "--variant=minbase", f"--include={INCLUDE}", "bookworm", base)
@@ -231,7 +226,7 @@ def measure(top, work, sides, runs):
                 execute(side, top, before)
             result, text = execute(side, top, script)
             if result is None:
-                say(f"{name}: fails under {side}: {text}")
+                print(f"{name}: fails under {side}: {text}")
                 times[side] = None
             else:
                 times[side].append(result)
@@ -260,6 +255,7 @@ def machine():
 
 
 def main():
+    sys.stdout.reconfigure(line_buffering=True)
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--only", default="", help="parts of names of works, with commas")
@@ -271,7 +267,7 @@ def main():
             sys.exit(f"bench: {program} is not installed; tests/setup.sh and apt-get install npm python3-pip proot do that")
     sides = [side for side in options.sides.split(",") if side in SIDES]
     if shutil.which("proot") is None:
-        say("skipped: proot is not installed, no comparison with it")
+        print("skipped: proot is not installed, no comparison with it")
         sides.remove("proot")
     if os.geteuid() != 0:
         sys.exit("bench: chroot needs root")
@@ -285,10 +281,10 @@ def main():
         for work in WORKS:
             if any(part in work[0] for part in options.only.split(",")):
                 results.append((work, measure(top, work, sides, options.runs)))
-                say(table(results[-1:], sides).splitlines()[-1])
+                print(table(results[-1:], sides).splitlines()[-1])
         place = subprocess.check_output(["stat", "-f", "-c", "%T", top], text=True).strip()
         text = f"Machine: {machine()}; files on {place}; medians of {options.runs} runs, sides interleaved.\n\n{table(results, sides)}\n"
-        say("\n" + text)
+        print("\n" + text)
         if options.write:
             path = Path(options.write)
             old = path.read_text() if path.exists() else ""

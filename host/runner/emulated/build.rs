@@ -47,6 +47,8 @@ fn build(out: &Path, loader: &Path) {
     let mut link = Command::new(linker());
     link.args(["-flavor", "gnu", "-static", "--no-pie", "--gc-sections", "-e", "_start"]);
     link.args(["-z", "noexecstack", "-z", "max-page-size=4096", "--build-id=none", "-s"]);
+    // Two mappings, not four: every program of a step starts by mapping this file.
+    link.args(["-z", "norelro", "--no-rosegment"]);
     link.arg(format!("--image-base={BASE}"));
     link.arg("-o").arg(loader).arg(out.join("libkiln_loader.a"));
     run(link);

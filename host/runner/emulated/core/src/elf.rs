@@ -59,6 +59,13 @@ impl Program {
         self.segments.get(..self.count).unwrap_or(&[])
     }
 
+    /// Whether a file's first bytes are those of a program for another machine, or a 32-bit one.
+    #[must_use]
+    pub fn is_foreign(file: &[u8]) -> bool {
+        let is_program = file.starts_with(b"\x7fELF") && matches!(half(file, 16), Some(2 | 3));
+        is_program && (file.get(4) == Some(&1) || half(file, 18) != Some(MACHINE))
+    }
+
     /// Reads the headers from a file's first [`HEADERS`] bytes; `None`: not a program for us.
     #[must_use]
     pub fn parse(file: &[u8]) -> Option<Self> {
@@ -164,6 +171,20 @@ mod tests {
         for cut in 0..usize::try_from(program.headers).unwrap() + 56 {
             assert!(Program::parse(&head[..cut]).is_none(), "{cut}");
         }
+    }
+
+    #[test]
+    fn programs_of_other_machines_are_told_apart() {
+        let mut head = [0; 64];
+        head[..6].copy_from_slice(b"\x7fELF\x01\x01");
+        (head[16], head[18]) = (2, 3);
+        assert!(Program::is_foreign(&head));
+        (head[4], head[18]) = (2, 62);
+        assert!(!Program::is_foreign(&head));
+        head[18] = 183;
+        assert!(Program::is_foreign(&head));
+        assert!(!Program::is_foreign(b"\x7fELF garbage"));
+        assert!(!Program::is_foreign(b"#!/bin/sh"));
     }
 
     #[test]

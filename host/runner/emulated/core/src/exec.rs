@@ -1,12 +1,12 @@
 //! execve(2): which file is really executed, with which arguments, as whom.
 
 use crate::abi::{
-    AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, O_NONBLOCK, O_RDONLY, S_IFREG, S_ISGID, S_ISUID,
+    AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_NONBLOCK, O_RDONLY, S_IFREG, S_ISGID, S_ISUID,
 };
 use crate::buf::{CPath, PATH_MAX, PathBuf};
 use crate::errno::{Errno, Result};
 use crate::guest::Guest;
-use crate::world::{MAY_EXEC, Scratch, World};
+use crate::world::{MAY_EXEC, Scratch, World, key};
 
 /// Most interpreters of interpreters (the kernel's limit).
 pub const MAX_SCRIPTS: usize = 5;
@@ -131,6 +131,9 @@ impl<G: Guest> World<'_, G> {
     pub fn image(&self, scratch: &mut Scratch, dirfd: i32, flags: u32) -> Result<Image> {
         let mut scripts = Scripts::new();
         let mut fd = self.open_program(scratch, dirfd, flags)?;
+        // Where the program is looked for; `None` for a descriptor.
+        let by_descriptor = scratch.path.is_empty() || flags & AT_EMPTY_PATH != 0;
+        let mut from = (!by_descriptor).then_some(dirfd);
         loop {
             match self.examine(fd, &mut scripts) {
                 Ok(None) => {
@@ -139,10 +142,15 @@ impl<G: Guest> World<'_, G> {
                     let (interpreter, _) = line.ok_or(Errno::NOEXEC)?;
                     let mut name = PathBuf::new();
                     name.set(interpreter.bytes())?;
-                    fd = self.open_executable(scratch, crate::abi::AT_FDCWD, &name, true)?;
+                    fd = self.open_executable(scratch, AT_FDCWD, &name, true)?;
+                    from = Some(AT_FDCWD);
+                    scratch.other = name;
                 }
                 Ok(Some((set_user, set_group))) => {
-                    self.name_program(scratch, fd).inspect_err(|_| self.guest.close(fd))?;
+                    if scripts.count() == 0 {
+                        scratch.other.set(scratch.path.bytes())?;
+                    }
+                    self.name_program(scratch, fd, from).inspect_err(|_| self.guest.close(fd))?;
                     return Ok(Image { fd, set_user, set_group, scripts });
                 }
                 Err(errno) => {
@@ -232,11 +240,21 @@ impl<G: Guest> World<'_, G> {
         Ok(Some((set_user, set_group)))
     }
 
-    fn name_program(&self, scratch: &mut Scratch, fd: i32) -> Result<()> {
+    /// The canonical path of the program whose name is in `scratch.other`, left there.
+    fn name_program(&self, scratch: &mut Scratch, fd: i32, from: Option<i32>) -> Result<()> {
         let Scratch { path, other, walk } = scratch;
+        // A walk costs less than /proc, which makes an inode for the descriptor first.
+        if let Some(dirfd) = from
+            && let Ok(place) = self.walk(walk, dirfd, other.bytes(), true)
+            && place.magic.is_none()
+            && let (Some(found), opened) = (place.disk, self.disk_of(fd)?)
+            && key(&found) == key(&opened)
+        {
+            return other.set(walk.here.bytes());
+        }
         let mut link = [0; 32];
         let link = crate::change::descriptor_path(fd, &mut link).ok_or(Errno::BADF)?;
-        let length = self.guest.readlinkat(crate::abi::AT_FDCWD, link, other.space())?;
+        let length = self.guest.readlinkat(AT_FDCWD, link, other.space())?;
         other.filled(length);
         if !self.to_guest_path(walk, other)? {
             other.set(path.bytes())?;

@@ -57,7 +57,13 @@ fn with_interpreter(
     mask: u64,
 ) -> Result<Infallible> {
     let length = InProcess.read_head(image.fd, &mut slot.head)?;
-    let program = slot.head.get(..length).and_then(Program::parse).ok_or(Errno::NOEXEC)?;
+    let head = slot.head.get(..length).unwrap_or(&[]);
+    let Some(program) = Program::parse(head) else {
+        if Program::is_foreign(head) {
+            explain(slot.scratch.path.bytes());
+        }
+        return Err(Errno::NOEXEC);
+    };
     let interpreter = match program.interpreter {
         Some((offset, length)) => Some(open_interpreter(slot, image.fd, offset, length)?),
         None => None,
@@ -67,6 +73,16 @@ fn with_interpreter(
         InProcess.close(interpreter);
     }
     result
+}
+
+/// Who gets `ENOEXEC` says little, or takes the file for a script: why it is, on descriptor 2.
+fn explain(name: &[u8]) {
+    const REASON: &[u8] = b": a program for another machine or a 32-bit one, which the emulated \
+        runner does not run; --runner namespaces does where the kernel can\n";
+    for part in [b"kiln: ", name, REASON] {
+        // SAFETY: the bytes are readable for their length.
+        unsafe { call(nr::WRITE, [2, part.as_ptr() as usize, part.len(), 0, 0, 0]) };
+    }
 }
 
 fn open_interpreter(slot: &mut Slot, file: i32, offset: u64, length: usize) -> Result<i32> {

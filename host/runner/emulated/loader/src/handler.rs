@@ -95,8 +95,9 @@ pub unsafe extern "C" fn handle(
             context.answer(errno.negated());
         }
         nr::RT_SIGPROCMASK => {
-            let result = change_mask(context, a);
+            let result = change_mask(&mut context.mask, a);
             context.answer(value(result));
+            shortcut::consider(number, context.rip as usize);
         }
         nr::RT_SIGACTION => context.answer(value(set_action(a))),
         nr::PPOLL => mask_call(context, number, a, 3),
@@ -119,7 +120,7 @@ pub unsafe extern "C" fn handle(
     slot.owner
 }
 
-fn value(result: Result<usize>) -> isize {
+pub fn value(result: Result<usize>) -> isize {
     match result {
         Ok(value) => value as isize,
         Err(errno) => errno.negated(),
@@ -148,14 +149,14 @@ fn send_many(slot: &mut Slot, a: [usize; 6], mask: u64) -> Result<usize> {
     Ok(done)
 }
 
-/// rt_sigprocmask(2) on the mask that sigreturn will install. SIGSYS is never blocked: a trapped
+/// rt_sigprocmask(2) on the mask that the guest will have afterwards. SIGSYS is never blocked: a trapped
 /// call would then kill the process.
-fn change_mask(context: &mut Context, a: [usize; 6]) -> Result<usize> {
+pub fn change_mask(guests: &mut u64, a: [usize; 6]) -> Result<usize> {
     let [how, set, old, size, ..] = a;
     if size != 8 {
         return Err(Errno::INVAL);
     }
-    let before = context.mask;
+    let before = *guests;
     if set != 0 {
         let mut bytes = [0; 8];
         InProcess.read(set, &mut bytes)?;
@@ -166,7 +167,7 @@ fn change_mask(context: &mut Context, a: [usize; 6]) -> Result<usize> {
             SET_MASK => set,
             _ => return Err(Errno::INVAL),
         };
-        context.mask = mask & !SIGSYS_BIT;
+        *guests = mask & !SIGSYS_BIT;
     }
     if old != 0 {
         InProcess.write(old, &before.to_ne_bytes())?;

@@ -13,10 +13,12 @@ use kiln_emulated_core::abi::{AT_FDCWD, AT_SYMLINK_NOFOLLOW};
 use kiln_emulated_core::arch::nr;
 use kiln_emulated_core::buf::CPath;
 use kiln_emulated_core::dispatch::{Answer, dispatch};
+use kiln_emulated_core::errno::Result;
 use kiln_emulated_core::guest::Guest;
 
 use crate::entry::shortcut_entry;
 use crate::guest::InProcess;
+use crate::handler::{change_mask, value};
 use crate::process::world;
 use crate::slots::{COUNTERS, Slot, counter, home};
 use crate::system::{
@@ -52,6 +54,11 @@ static STUBS: [Area; AREAS] =
 /// they are during a trap.
 pub static HAS_HANDLERS: AtomicU32 = AtomicU32::new(0);
 
+/// `SIG_SETMASK`
+const SET_MASK: usize = 2;
+/// `Frame::mask` when signals were not blocked.
+const NO_MASK: u64 = u64::MAX;
+
 /// What `shortcut_entry` leaves on the guest's stack, lowest address first.
 #[repr(C)]
 pub struct Frame {
@@ -75,6 +82,10 @@ pub unsafe extern "C" fn answer(frame: *mut Frame, slot: *mut Slot) -> bool {
     // SAFETY: the caller's contract.
     let (frame, slot) = unsafe { (&mut *frame, &mut *slot) };
     let arguments = [frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9];
+    if frame.number == u64::from(nr::RT_SIGPROCMASK) {
+        frame.result = value(set_mask(&mut frame.mask, arguments));
+        return true;
+    }
     match dispatch(&world(), &mut slot.scratch, frame.number as u32, arguments) {
         Answer::Now(value) => {
             frame.result = value;
@@ -90,7 +101,22 @@ pub unsafe extern "C" fn answer(frame: *mut Frame, slot: *mut Slot) -> bool {
     }
 }
 
-/// Calls that are answered at once and leave the signal mask alone.
+/// rt_sigprocmask(2). Where signals are not blocked meanwhile, the mask is the kernel's to tell.
+fn set_mask(mask: &mut u64, arguments: [usize; 6]) -> Result<usize> {
+    if *mask != NO_MASK {
+        return change_mask(mask, arguments);
+    }
+    let mut now = 0u64;
+    let to = core::ptr::from_mut(&mut now) as usize;
+    // SAFETY: eight bytes of a local, written.
+    unsafe { checked(nr::RT_SIGPROCMASK, [SET_MASK, 0, to, 8, 0, 0])? };
+    let result = change_mask(&mut now, arguments)?;
+    // SAFETY: eight bytes of a local, read.
+    unsafe { checked(nr::RT_SIGPROCMASK, [SET_MASK, to, 0, 8, 0, 0])? };
+    Ok(result)
+}
+
+/// Calls that are answered at once.
 const fn is_simple(number: u32) -> bool {
     matches!(
         number,
@@ -140,6 +166,7 @@ const fn is_simple(number: u32) -> bool {
             | nr::GETEUID
             | nr::GETGID
             | nr::GETEGID
+            | nr::RT_SIGPROCMASK
     )
 }
 

@@ -71,6 +71,15 @@ fn scripts_and_what_cannot_be_executed() {
         image.write("orphan", "#!/nowhere\n");
         image.write("plain", "echo plain\n");
         image.write("broken", "\x7fELF garbage");
+        // A 32-bit program, as far as its header goes.
+        image.write("old", "\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x03\0\x01\0\0\0");
+        let ran = image.sh("chmod +x old; bash -c 'exec ./old' || echo $?");
+        assert_eq!(ran.ok(), "126\n");
+        assert!(
+            ran.err.contains("/old: a program for another machine or a 32-bit one"),
+            "{}",
+            ran.err
+        );
         let ran = image.sh("chmod +x s1 s2 loop orphan plain broken; ./s1 x; sh -c ./plain
              for f in ./loop ./orphan ./broken ./tmp ./none /etc/passwd; do
                  rc=0; bash -c \"exec $f\" 2>/dev/null || rc=$?; echo $f $rc

@@ -86,6 +86,21 @@ static void *thread(void *unused) {
     return 0;
 }
 
+// The mask is the guest's, whether signals are blocked during shortcuts or not.
+static void masks(void) {
+    sigset_t one, all, old;
+    struct stat seen;
+    sigemptyset(&one), sigaddset(&one, SIGUSR2), sigfillset(&all);
+    for (int i = 0; i < MANY; i++) {
+        CHECK(sigprocmask(SIG_BLOCK, &one, &old) == 0 && !sigismember(&old, SIGUSR2));
+        CHECK(sigprocmask(SIG_SETMASK, &all, &old) == 0 && sigismember(&old, SIGUSR2) && !sigismember(&old, SIGTERM));
+        CHECK(raw_stat("/etc/passwd", &seen) == 0 && stat("/nowhere", &seen) == -1 && errno == ENOENT);
+        CHECK(sigprocmask(SIG_UNBLOCK, &all, &old) == 0 && sigismember(&old, SIGTERM));
+        CHECK(sigprocmask(SIG_BLOCK, 0, &old) == 0 && !sigismember(&old, SIGTERM));
+        CHECK(sigprocmask(99, &one, 0) == -1 && errno == EINVAL);
+    }
+}
+
 int main(void) {
     struct stat seen;
     CHECK(stat("/etc/passwd", &passwd) == 0 && passwd.st_size > 0);
@@ -107,6 +122,7 @@ int main(void) {
     CHECK(*page == MOV);
     *page = MOV;
 
+    masks();
     // Signals during shortcuts, handlers that make calls, handlers that never return.
     struct sigaction action = {.sa_handler = tick};
     CHECK(sigaction(SIGALRM, &action, 0) == 0 && sigaction(SIGUSR1, &action, 0) == 0);
@@ -116,6 +132,7 @@ int main(void) {
     CHECK(ticks > 0);
     for (volatile int i = 0; i < 300; i++)
         if (sigsetjmp(back, 1) == 0) { raise(SIGUSR1); CHECK(0); }
+    masks();
     setitimer(ITIMER_REAL, &never, 0);
     sigset_t mask;
     CHECK(sigprocmask(SIG_BLOCK, 0, &mask) == 0 && !sigismember(&mask, SIGALRM) && !sigismember(&mask, SIGTERM));
