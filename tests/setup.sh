@@ -7,8 +7,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 bases=${KILN_TEST_BASES:-$PWD/target/bases}
 packages=(docker-registry skopeo umoci runc mmdebstrap busybox-static uidmap apache2-utils
-    libcap2-bin attr time xz-utils zstd bzip2 dash git ca-certificates util-linux mawk adduser passwd
-    diffutils unzip zip openssl)
+    libcap2-bin attr time xz-utils zstd bzip2 dash git openssh-server openssh-client ca-certificates
+    util-linux mawk adduser passwd diffutils unzip zip openssl)
 missing=()
 for package in "${packages[@]}"; do
     dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")

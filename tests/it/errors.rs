@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{Kiln, Registry, Run, base, have, run};
+use crate::support::{Kiln, Registry, Run, base, have, is_root, run};
 
 /// A failed build wrote nothing where its result would be.
 fn fails_cleanly(kiln: &Kiln, args: &[&str]) -> Run {
@@ -169,7 +169,7 @@ fn a_wrong_password() {
 
 #[test]
 fn a_full_disk() {
-    if !rustix_is_root() {
+    if !is_root() {
         println!("skipped: only root can mount a small file system");
         return;
     }
@@ -209,8 +209,4 @@ fn random(length: usize) -> Vec<u8> {
         state.to_le_bytes()
     };
     (0..length / 8).flat_map(|_| next()).collect()
-}
-
-fn rustix_is_root() -> bool {
-    std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
 }

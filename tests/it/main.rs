@@ -19,6 +19,7 @@ mod credentials;
 mod diagnostics;
 mod errors;
 mod fidelity;
+mod git;
 mod kaniko_faults;
 mod memory;
 mod multi_stage;

@@ -89,7 +89,7 @@ pub(crate) struct BuildArgs {
     #[arg(long, value_name = "SPEC")]
     pub(crate) secret: Vec<String>,
 
-    /// SSH agent for RUN --mount=type=ssh: `default` or `ID=SOCKET`
+    /// SSH agent for RUN --mount=type=ssh and git (`default` alone): `default` or `ID=SOCKET`
     #[arg(long, value_name = "SPEC")]
     pub(crate) ssh: Vec<String>,
 

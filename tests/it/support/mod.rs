@@ -6,6 +6,7 @@ pub mod image;
 pub mod kiln;
 pub mod registry;
 pub mod server;
+pub mod sshd;
 
 pub use bases::base;
 pub use image::Image;
@@ -38,6 +39,11 @@ pub fn run(program: &str, args: &[&str], dir: &Path) -> String {
         String::from_utf8_lossy(&output.stderr)
     );
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// Whether the tests run as root.
+pub fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
 }
 
 /// Writes a file, with the directories above it.

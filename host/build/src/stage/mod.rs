@@ -165,6 +165,7 @@ impl StageRun<'_> {
         if let Some(planning) = &self.cx.planning {
             return self.plan_step(name, &instruction, planning);
         }
+        self.wait_for_sources(&instruction)?;
         self.numbered(&name, |stage| match &instruction.kind {
             Kind::Run(run) => stage.run(run),
             Kind::Copy(copy) => stage.copy(copy),

@@ -5,7 +5,7 @@ use kiln_dockerfile::instruction::{Instruction, Kind, Run};
 use kiln_runner::{Credentials, Limits, Mount, MountSource, Network, Step};
 
 use super::workdir::absolute;
-use super::{Done, StageRun};
+use super::{Done, StageRun, sources};
 use crate::error::Result;
 use crate::plan::Base;
 use crate::planned::{PlannedRunners, PlannedStep, Planning};
@@ -49,25 +49,16 @@ impl StageRun<'_> {
         if !self.uses_cache() {
             return Ok(Some("the cache is not to be used".to_owned()));
         }
-        let sources: Vec<&String> = match &instruction.kind {
-            Kind::Copy(copy) => copy.from.iter().collect(),
-            Kind::Run(run) => {
-                let mounts = run.mounts.iter().flatten();
-                mounts.filter_map(|mount| mount.from.as_ref()).collect()
+        if let Kind::Add(add) = &instruction.kind {
+            let is_remote = |source: &String| {
+                let git = GitRef::parse(source).ok().flatten();
+                git_ref::is_http(source) || git.is_some_and(|git| !git.is_like_local)
+            };
+            if add.checksum.is_none() && add.paths.sources.iter().any(is_remote) {
+                return Ok(Some("its source has to be fetched".to_owned()));
             }
-            Kind::Add(add) => {
-                let is_remote = |source: &String| {
-                    let git = GitRef::parse(source).ok().flatten();
-                    git_ref::is_http(source) || git.is_some_and(|git| !git.is_like_local)
-                };
-                if add.checksum.is_none() && add.paths.sources.iter().any(is_remote) {
-                    return Ok(Some("its source has to be fetched".to_owned()));
-                }
-                Vec::new()
-            }
-            _ => Vec::new(),
-        };
-        for source in sources {
+        }
+        for source in sources::names(instruction) {
             if let Base::Stage(index) = self.source(source)?
                 && self.stages.finished(index)?.unknown.is_some()
             {

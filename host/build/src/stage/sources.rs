@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use kiln_dockerfile::instruction::{Instruction, Kind};
+
 use super::{FinishedStage, StageRun};
 use crate::context::ContextDir;
 use crate::error::Result;
@@ -16,7 +18,28 @@ pub(super) enum SourceTree {
     Image(Arc<FinishedStage>),
 }
 
+/// What an instruction's `--from` and `from=` name.
+pub(super) fn names(instruction: &Instruction) -> Vec<&str> {
+    match &instruction.kind {
+        Kind::Copy(copy) => copy.from.iter().map(String::as_str).collect(),
+        Kind::Run(run) => {
+            run.mounts.iter().flatten().filter_map(|mount| mount.from.as_deref()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 impl StageRun<'_> {
+    /// Waits for the stages that an instruction uses: the time is theirs, not the step's.
+    pub(super) fn wait_for_sources(&self, instruction: &Instruction) -> Result<()> {
+        for name in names(instruction) {
+            if let Base::Stage(index) = self.source(name)? {
+                self.stages.finished(index)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Opens what `from` names; `None` is the build context.
     pub(super) fn open_source(&self, from: Option<&str>) -> Result<SourceTree> {
         let Some(name) = from else {

@@ -1,5 +1,6 @@
 //! `kiln build`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kiln_build::{BuildError, BuildRequest, Built, ErrorKind, EventSink, Output, Remotes, Result};
@@ -87,7 +88,7 @@ pub(super) fn request(
     events: &dyn EventSink,
 ) -> Result<BuildRequest> {
     args.foreign.check()?;
-    let mut build_args = std::collections::BTreeMap::new();
+    let mut build_args = BTreeMap::new();
     if let Some(epoch) = environment.text("SOURCE_DATE_EPOCH") {
         build_args.insert("SOURCE_DATE_EPOCH".to_owned(), epoch.to_owned());
     }
@@ -119,7 +120,13 @@ pub(super) fn request(
         outputs.push(Output::Registry);
     }
     let work_dir = args.work_dir.clone().unwrap_or_else(|| environment.default_work_dir());
-    let remotes = Remotes::new(&work_dir, &environment.texts(), &cancel);
+    let ssh: BTreeMap<_, _> =
+        args.ssh.iter().map(|text| secrets::agent(text, environment)).collect::<Result<_>>()?;
+    let mut for_git = environment.texts();
+    if let Some(socket) = ssh.get("default") {
+        for_git.insert("SSH_AUTH_SOCK".to_owned(), socket.to_string_lossy().into_owned());
+    }
+    let remotes = Remotes::new(&work_dir, &for_git, &cancel);
     let inputs = context::open(&args.context, args.file.as_deref(), &build_args, &remotes, events)?;
     Ok(BuildRequest {
         context: inputs.context,
@@ -169,11 +176,7 @@ pub(super) fn request(
             .iter()
             .map(|text| secrets::secret(text, environment))
             .collect::<Result<_>>()?,
-        ssh: args
-            .ssh
-            .iter()
-            .map(|text| secrets::agent(text, environment))
-            .collect::<Result<_>>()?,
+        ssh,
         remotes: Arc::new(remotes),
         cancel,
     })
