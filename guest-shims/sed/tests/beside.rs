@@ -123,6 +123,10 @@ fn sed_as_gnu() {
         &[
             (
                 TEXT,
+                "printf 'a\\nb' | sed -e '$a\\'; printf 'a\\nb' >m; sed -i -e '$a\\' m t; sed -e '2i\\' t; sed -e '2c\\' t; sed -e '1a\\' -e text t",
+            ),
+            (
+                TEXT,
                 "sed -n l t u; printf 'a\\tb\\\\\\001\\303\\n' | sed -n l; sed -n 'l 5' t; sed -l 4 -n l t",
             ),
             (
@@ -190,6 +194,7 @@ fn sed_as_busybox() {
                 TEXT,
                 "sed '2i before' t; sed '$a end' t; sed '2c changed' t; sed '1i\\\nfirst' t; sed ':a;N;$!ba;s/\\n/ /g' t",
             ),
+            (TEXT, "printf 'a\\nb' | sed -e '$a\\'; sed -e '2a\\' t"),
             (
                 TEXT,
                 "sed '/one/r r' t; sed -n '$=' t; sed 's/$/x/' n; sed '/two/,/four/d' t; sed -r 's/^#(b=).*/\\1x/' u; sed -i s/a/A/ l",

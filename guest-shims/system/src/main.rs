@@ -1,7 +1,9 @@
 //! The commands that keep a distribution's own files in order.
 
+mod alternatives;
 mod certificate;
 mod der;
+mod ldconfig;
 mod rehash;
 mod run_parts;
 
@@ -11,8 +13,10 @@ use shim::{
 };
 
 shim::commands! {
+    "ldconfig" => ldconfig::main,
     "openssl" => rehash::main,
     "run-parts" => run_parts::main,
+    "update-alternatives" => alternatives::main,
     "update-ca-certificates" => update_ca_certificates,
 }
 

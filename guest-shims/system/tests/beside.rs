@@ -60,3 +60,57 @@ fn certificates() {
         "update --certsconf none --hooksdir none; run-parts --test hooks; run-parts --list hooks; run-parts hooks </dev/null; echo $?; run-parts none; echo $?",
     ]);
 }
+
+/// The loader's configuration and cache of the machine stay as they are: another cache is made of the
+/// machine's libraries and of a directory of copies.
+#[test]
+fn loader() {
+    if !Path::new("/var/cache/ldconfig").exists() || !Path::new("/etc/debian_version").exists() {
+        eprintln!("skipped: no glibc of Debian's here");
+        return;
+    }
+    let stage = "mkdir lib; l=$(ls /lib/*-linux-gnu/libz.so.1.*|head -1); cp $l lib/libz.so.1.2; cp $l lib/libz.so.1.10; cp $l lib/libz.so.1.9; ln -s libz.so.1.2 lib/libz.so; \
+        cp /lib/*-linux-gnu/libcrypt.so.1 lib/libother.so; ln -s gone lib/libcrypt.so.1; ln -s libz.so.1.2 lib/libalias.so.3; echo 'INPUT(libz)' >lib/libscript.so; echo x >lib/libz.txt; cp $l lib/libx.so.dpkg-new; \
+        ln -s gone lib/libgone.so.1; mkdir lib/libdir.so; find lib -exec touch -h -d 2001-01-01 {} +";
+    let run = "unshare -m sh -c 'mkdir aux && mount --bind aux /var/cache/ldconfig && mount --bind lib /mnt && printf \"/mnt\\ninclude /etc/ld.so.conf.d/*.conf\\n\" >conf && ";
+    let quiet = " 2>/dev/null; rm -r aux/* 2>/dev/null; echo $?'";
+    let scripts = [
+        "ldconfig -X -C cache -f conf",
+        "ldconfig -C cache -f conf",
+        "ldconfig -n /mnt",
+        "ldconfig -N -f conf",
+    ];
+    let whole: Vec<String> = scripts.iter().map(|script| format!("{run}{script}{quiet}")).collect();
+    let cases: Vec<Case> = whole
+        .into_iter()
+        .map(|script| (stage, &*Box::leak(script.into_boxed_str()) as &str))
+        .collect();
+    let program = Path::new(env!("CARGO_BIN_EXE_system"));
+    Trial { program, commands: &["ldconfig"], family: Family::Gnu }.compare(&cases);
+}
+
+#[test]
+fn alternatives() {
+    if !Path::new("/usr/bin/update-alternatives").exists() {
+        eprintln!("skipped: no update-alternatives here");
+        return;
+    }
+    let stage = "mkdir adm alt bin man share; for i in a b c; do echo $i >share/$i; echo m$i >share/$i.1; done; rm share/c.1; find . -exec touch -h -d 2001-01-01 {} +";
+    let begin = "unshare -m sh -c 'mount --bind . /mnt && cd /mnt && ua() { update-alternatives --altdir /mnt/alt --admindir /mnt/adm --log /mnt/log \"$@\"; } && \
+        add() { ua --install /mnt/bin/x x /mnt/share/$1 $2 --slave /mnt/man/x.1 x.1 /mnt/share/$1.1; }; ";
+    let end = "; echo $?; sed -i \"s/ [-0-9]* [0-9:]*: / /\" log; cat log'";
+    let scripts = [
+        "ua --install /mnt/bin/x x /mnt/share/a 10; ua --install /mnt/bin/x x /mnt/share/b 20; ua --install /mnt/bin/x x /mnt/share/c 20",
+        "add a 10; add b 20; add c 30; ua --set x /mnt/share/a; add b 50; ua --auto x",
+        "add b 20; add a 10; ua --set x /mnt/share/a; ua --set x /mnt/share/none",
+        "add a 10; add a 10; ua --install /mnt/bin/x x /mnt/share/b 15 --slave /mnt/man/x.1 x.1 /mnt/share/b.1 --slave /mnt/man/w.1 w.1 /mnt/share/a.1; ua --quiet --auto x",
+        "ua --install /mnt/bin/x x /mnt/share/none 10; echo $?; ua --set x /mnt/share/a; echo $?; ua --auto x; echo $?; ua --install /mnt/bin/x x /mnt/share/a 5; touch -h -d 2002-01-01 adm/x alt/x bin/x; ua --set x /mnt/share/a",
+    ];
+    let whole: Vec<String> = scripts.iter().map(|script| format!("{begin}{script}{end}")).collect();
+    let cases: Vec<Case> = whole
+        .into_iter()
+        .map(|script| (stage, &*Box::leak(script.into_boxed_str()) as &str))
+        .collect();
+    let program = Path::new(env!("CARGO_BIN_EXE_system"));
+    Trial { program, commands: &["update-alternatives"], family: Family::Gnu }.compare(&cases);
+}

@@ -10,6 +10,7 @@ mod digest;
 mod echo;
 mod env;
 mod expr;
+mod getent;
 mod head;
 mod id;
 mod names;
@@ -31,6 +32,7 @@ mod wc;
 
 shim::commands! {
     "[" => test::bracket,
+    "arch" => simple::arch,
     "base64" => base64::main,
     "basename" => names::basename,
     "cat" => cat::cat,
@@ -44,6 +46,7 @@ shim::commands! {
     "env" => env::env,
     "expr" => expr::main,
     "false" => simple::false_,
+    "getent" => getent::main,
     "groups" => id::groups,
     "head" => head::main,
     "hostname" => simple::hostname,

@@ -125,6 +125,14 @@ pub(crate) fn uname(context: &mut Context) -> Outcome {
     Ok(0)
 }
 
+pub(crate) fn arch(context: &mut Context) -> Outcome {
+    args::parse(&[], &context.args, Order::Permute)?;
+    let machine = machine().ok_or_else(|| native("arch"))?;
+    context.out.write_all(&machine)?;
+    context.out.write_all(b"\n")?;
+    Ok(0)
+}
+
 /// The machine of the image: that of its ELF interpreter or shell, from the file's header.
 fn machine() -> Option<Vec<u8>> {
     const PROGRAMS: [&[u8]; 6] = [

@@ -230,6 +230,18 @@ fn printing() {
 }
 
 #[test]
+fn accounts() {
+    compare(
+        Family::Gnu,
+        &["getent", "arch"],
+        &[(
+            "",
+            "getent passwd root; getent passwd 1; getent passwd nobody none; echo $?; getent group root 0; echo $?; getent group 4242; echo $?; getent passwd | head -3; arch",
+        )],
+    );
+}
+
+#[test]
 fn as_busybox() {
     compare(
         Family::BusyBox,

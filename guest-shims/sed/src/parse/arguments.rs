@@ -1,6 +1,6 @@
 //! What follows a command's letter: texts, labels, file names, `s` and `y`.
 
-use shim::{Stop, escape, native};
+use shim::{Stop, escape, native, sys};
 
 use super::{Parser, fail};
 use crate::script::{Action, Case, Piece, Substitution};
@@ -52,7 +52,8 @@ impl Parser<'_> {
             if self.peek() == Some(b'\n') {
                 self.at += 1;
             } else if self.peek().is_none() {
-                return Err(fail("expected \\ after `a', `c' or `i'"));
+                // GNU's text is empty, and still ends a last line that lacks its newline.
+                return Ok(if sys::is_busybox() { b"\n".to_vec() } else { Vec::new() });
             } else {
                 // `a\  text`: the backslash keeps the white space.
                 self.at = before;
