@@ -192,6 +192,10 @@ fn outcome(step: &Step, reports: &[Report]) -> Result<Outcome, RunError> {
         match *report {
             Report::NoProgram(errno) => {
                 let code = if errno == Errno::NOENT.raw_os_error() { 127 } else { 126 };
+                if errno == Errno::NOEXEC.raw_os_error() {
+                    let reason = "neither a script nor a program for x86_64 (ENOEXEC)".to_owned();
+                    return Err(RunError::CannotStart { program, reason, code });
+                }
                 return cannot("", errno, code);
             }
             Report::NoDirectory(errno) => {

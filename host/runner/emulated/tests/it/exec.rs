@@ -106,6 +106,17 @@ fn a_step_that_cannot_start_says_why() {
                 other => panic!("{program}: {other:?}"),
             }
         }
+        // A program of another architecture: 32 bits, for i386.
+        let mut program = std::fs::read(image.root().join("usr/bin/true")).unwrap();
+        (program[4], program[18]) = (1, 3);
+        std::fs::write(image.root().join("i386"), program).unwrap();
+        image.sh("chmod 755 /i386").ok();
+        match image.run(&Image::step(&["/i386"])).result {
+            Err(RunError::CannotStart { code: 126, reason, .. }) => {
+                assert!(reason.contains("x86_64 (ENOEXEC)"), "{reason}");
+            }
+            other => panic!("{other:?}"),
+        }
         let mut step = Image::step(&["true"]);
         step.cwd = b"/nonesuch".to_vec();
         assert!(matches!(image.run(&step).result, Err(RunError::CannotStart { code: 126, .. })));
