@@ -20,7 +20,7 @@ pub(crate) fn evaluate(text: &[u8], variables: &mut dyn Variables) -> Result<i64
     let value = parser.comma()?;
     parser.blanks();
     if parser.at < text.len() {
-        return Err(parser.syntax());
+        return Err(parser.expecting("EOF"));
     }
     Ok(value)
 }
@@ -62,6 +62,11 @@ impl Parser<'_> {
 
     fn syntax(&self) -> String {
         format!("arithmetic expression: syntax error: \"{}\"", String::from_utf8_lossy(self.text))
+    }
+
+    fn expecting(&self, what: &str) -> String {
+        let text = String::from_utf8_lossy(self.text);
+        format!("arithmetic expression: expecting {what}: \"{text}\"")
     }
 
     fn looking_at(&mut self, operator: &str) -> bool {
@@ -132,10 +137,21 @@ impl Parser<'_> {
         }
         let first = self.skipping(condition == 0, Self::assignment)?;
         if !self.eat(":") {
+            return Err(self.expecting("':'"));
+        }
+        let second = self.skipping(condition != 0, Self::deeper_conditional)?;
+        Ok(if condition != 0 { first } else { second })
+    }
+
+    /// What comes after the colon: no assignment.
+    fn deeper_conditional(&mut self) -> Result<i64, String> {
+        if self.depth > MAX_DEPTH {
             return Err(self.syntax());
         }
-        let second = self.skipping(condition != 0, Self::assignment)?;
-        Ok(if condition != 0 { first } else { second })
+        self.depth += 1;
+        let value = self.conditional();
+        self.depth -= 1;
+        value
     }
 
     fn skipping<T>(&mut self, skip: bool, work: impl FnOnce(&mut Self) -> T) -> T {
@@ -224,7 +240,7 @@ impl Parser<'_> {
                 }
             }
         }
-        let Some(&byte) = self.text.get(self.at) else { return Err(self.syntax()) };
+        let Some(&byte) = self.text.get(self.at) else { return Err(self.expecting("primary")) };
         if !matches!(byte, b'!' | b'~' | b'+' | b'-') {
             return self.primary();
         }
@@ -247,7 +263,7 @@ impl Parser<'_> {
     fn primary(&mut self) -> Result<i64, String> {
         if self.eat("(") {
             let value = self.comma()?;
-            return if self.eat(")") { Ok(value) } else { Err(self.syntax()) };
+            return if self.eat(")") { Ok(value) } else { Err(self.expecting("')'")) };
         }
         if let Some(name) = self.name() {
             let value = self.variable(&name)?;
@@ -266,9 +282,9 @@ impl Parser<'_> {
             self.at += 1;
         }
         if start == self.at {
-            return Err(self.syntax());
+            return Err(self.expecting("primary"));
         }
-        number(&self.text[start..self.at]).ok_or_else(|| self.syntax())
+        number(&self.text[start..self.at]).ok_or_else(|| self.expecting("EOF"))
     }
 
     fn name(&mut self) -> Option<Vec<u8>> {
@@ -284,6 +300,9 @@ impl Parser<'_> {
     }
 
     fn variable(&mut self, name: &[u8]) -> Result<i64, String> {
+        if self.skip > 0 {
+            return Ok(0);
+        }
         let Some(value) = self.variables.get(name) else { return Ok(0) };
         let text = value.trim_ascii();
         if text.is_empty() {

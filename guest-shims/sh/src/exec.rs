@@ -7,7 +7,7 @@ use kiln_guest_abi::error::text;
 use kiln_guest_abi::wire::errno;
 use kiln_guest_abi::{fd, process};
 use kiln_sh_syntax::{
-    AndOr, Command, Compound, Connector, Dialect, ErrorKind, List, Parser, Pipeline, Simple,
+    AndOr, Command, Compound, Connector, Dialect, ErrorKind, List, Parser, Pipeline, Simple, Word,
 };
 use std::rc::Rc;
 
@@ -33,7 +33,7 @@ impl Shell {
                     let message = message.split_once(": ").map_or(&message[..], |(_, rest)| rest);
                     self.complain(message);
                     self.status = 2;
-                    return Err(Flow::Exit(2));
+                    return Err(Flow::Error(2));
                 }
             }
         }
@@ -43,13 +43,14 @@ impl Shell {
     pub(crate) fn finish(&mut self, done: Done) -> i32 {
         self.status = match done {
             Err(Flow::Break(_) | Flow::Continue(_)) => self.status,
-            Ok(code) | Err(Flow::Return(code) | Flow::Exit(code)) => code,
+            Ok(code) | Err(Flow::Return(code) | Flow::Exit(code) | Flow::Error(code)) => code,
         };
         if let Some(action) = self.exit_trap.take() {
             let code = self.status;
             self.tested = 0;
+            self.interrupted = Some(code);
             match self.script(&action) {
-                Err(Flow::Exit(other)) => self.status = other,
+                Err(Flow::Exit(other) | Flow::Error(other)) => self.status = other,
                 _ => self.status = code,
             }
         }
@@ -84,6 +85,15 @@ impl Shell {
             shell.tested = 0;
             shell.and_or(command)
         })?;
+        let plain = match (&command.first.commands[..], &command.rest[..]) {
+            ([Command::Simple(simple)], []) => {
+                simple.words.first().and_then(Word::as_literal).is_some_and(|name| {
+                    !self.functions.contains_key(&name) && !name.ends_with(b"sh")
+                })
+            }
+            _ => false,
+        };
+        self.jobs.push((pid, plain));
         self.last_background = Some(pid);
         self.status = 0;
         Ok(0)
@@ -194,7 +204,8 @@ impl Shell {
             Command::Simple(simple) => {
                 self.line = simple.line;
                 let status = self.simple(simple)?;
-                self.check(status)
+                let status = self.check(status)?;
+                self.run_traps(status)
             }
             Command::Function { name, body } => {
                 self.functions.insert(name.clone(), Rc::clone(body));
@@ -203,8 +214,9 @@ impl Shell {
             }
             Command::Compound { body, redirects, line } => {
                 self.line = *line;
+                let targets = self.targets(redirects)?;
                 if let Compound::Subshell(list) = body {
-                    let pid = self.fork(|shell| match shell.redirect(redirects) {
+                    let pid = self.fork(|shell| match shell.redirect(redirects, targets) {
                         Ok(_) => shell.list(list),
                         Err(failure) => shell.refused(failure),
                     })?;
@@ -214,7 +226,7 @@ impl Shell {
                 if redirects.is_empty() {
                     return self.compound(body);
                 }
-                let saved = match self.redirect(redirects) {
+                let saved = match self.redirect(redirects, targets) {
                     Ok(saved) => saved,
                     Err(failure) => {
                         let status = self.refused(failure)?;
@@ -232,12 +244,27 @@ impl Shell {
     fn refused(&mut self, failure: Failure) -> Done {
         match failure {
             Failure::Refused(why) => {
-                self.complain(&why);
+                if !why.is_empty() {
+                    self.complain(&why);
+                }
                 self.status = if self.dialect == Dialect::Dash { 2 } else { 1 };
                 Ok(self.status)
             }
             Failure::Flow(flow) => Err(flow),
         }
+    }
+
+    /// Runs the actions of traps whose signals arrived; gives back the status.
+    fn run_traps(&mut self, status: i32) -> Done {
+        while let Some(signal) = self.pending.pop() {
+            let Some(action) = self.traps.get(&signal).cloned() else { continue };
+            let before = self.interrupted.replace(status);
+            let done = self.script(&action);
+            self.interrupted = before;
+            self.status = status;
+            done?;
+        }
+        Ok(status)
     }
 
     fn compound(&mut self, body: &Compound) -> Done {
@@ -286,7 +313,9 @@ impl Shell {
                 for arm in arms {
                     for pattern in &arm.patterns {
                         if self.pattern(pattern)?.matches(&value) {
-                            self.status = 0;
+                            if arm.body.is_empty() {
+                                self.status = 0;
+                            }
                             return self.list(&arm.body);
                         }
                     }
@@ -335,7 +364,7 @@ impl Shell {
 
     fn simple(&mut self, simple: &Simple) -> Done {
         self.substituted = None;
-        let words = self.fields(&simple.words)?;
+        let words = self.command_fields(&simple.words)?;
         let Some(name) = words.first() else {
             return self.assign_only(simple);
         };
@@ -346,18 +375,24 @@ impl Shell {
         {
             return self.special_builtin(simple, words);
         }
-        let saved = match self.redirect(&simple.redirects) {
+        let targets = self.targets(&simple.redirects)?;
+        let saved = match self.redirect(&simple.redirects, targets) {
             Ok(saved) => saved,
             Err(failure) => return self.refused(failure),
         };
         let done = self.assigned_command(simple, words, function, builtin);
-        saved.restore();
+        if std::mem::take(&mut self.keeps_redirections) {
+            saved.keep();
+        } else {
+            saved.restore();
+        }
         done
     }
 
     /// Assignments and redirections without a command.
     fn assign_only(&mut self, simple: &Simple) -> Done {
-        let saved = match self.redirect(&simple.redirects) {
+        let targets = self.targets(&simple.redirects)?;
+        let saved = match self.redirect(&simple.redirects, targets) {
             Ok(saved) => saved,
             Err(failure) => return self.refused(failure),
         };
@@ -389,14 +424,15 @@ impl Shell {
 
     /// Special builtins: assignments stay, and errors end the shell.
     fn special_builtin(&mut self, simple: &Simple, words: Vec<Vec<u8>>) -> Done {
-        let saved = match self.redirect(&simple.redirects) {
+        let targets = self.targets(&simple.redirects)?;
+        let saved = match self.redirect(&simple.redirects, targets) {
             Ok(saved) => saved,
             Err(failure) => {
                 let status = self.refused(failure)?;
                 return if self.dialect == Dialect::Bash {
                     Ok(status)
                 } else {
-                    Err(Flow::Exit(status))
+                    Err(Flow::Error(status))
                 };
             }
         };
@@ -427,7 +463,11 @@ impl Shell {
             saved.keep();
             return Ok(0);
         }
-        let status = self.run_program(words, &words[0].clone());
+        // The empty name is each directory of the path.
+        let status = match &words[0][..] {
+            b"" => 126,
+            name => self.run_program(words, name),
+        };
         // The program took the shell's place: its traps are gone.
         self.exit_trap = None;
         Err(Flow::Exit(status))
@@ -445,7 +485,10 @@ impl Shell {
         let done = if let Some(body) = function {
             self.call(&body, &words)
         } else if let Some((_, run)) = builtin {
-            run(self, &words)
+            match run(self, &words) {
+                Err(Flow::Error(status)) => Ok(status),
+                done => done,
+            }
         } else {
             Ok(self.run_program(&words, &words[0]))
         };
@@ -465,8 +508,10 @@ impl Shell {
         }
         let positional = std::mem::replace(&mut self.positional, words[1..].to_vec());
         let loops = std::mem::take(&mut self.loops);
+        let getopts = std::mem::replace(&mut self.getopts, (1, 0));
         self.functions_deep += 1;
         self.locals.push(Vec::new());
+        self.local_options.push(None);
         let done = self.command(body);
         for (name, old) in self.locals.pop().unwrap_or_default().into_iter().rev() {
             match old {
@@ -474,8 +519,12 @@ impl Shell {
                 None => self.variables.remove(&name),
             };
         }
+        if let Some(options) = self.local_options.pop().flatten() {
+            self.options = options;
+        }
         self.functions_deep -= 1;
         self.loops = loops;
+        self.getopts = getopts;
         self.positional = positional;
         match done {
             Err(Flow::Return(code)) => Ok(code),

@@ -71,6 +71,30 @@ impl Fields {
 }
 
 impl Shell {
+    /// A command's words to fields; what `export` and its kin assign is expanded as assignments are.
+    pub(crate) fn command_fields(&mut self, words: &[Word]) -> Expanded<Vec<Vec<u8>>> {
+        let mut assigns = false;
+        let mut all: Vec<Vec<u8>> = Vec::new();
+        for word in words {
+            if assigns && kiln_sh_syntax::is_assignment(word) {
+                all.push(self.assigned(word)?);
+                continue;
+            }
+            let nothing_yet = all.is_empty();
+            all.extend(self.fields(std::slice::from_ref(word))?);
+            let first = all.first().map(Vec::as_slice);
+            assigns = match first {
+                _ if self.dialect == Dialect::Ash => false,
+                Some(b"command") if !nothing_yet => {
+                    assigns || all.last().is_some_and(|word| is_assigner(word))
+                }
+                Some(name) => is_assigner(name) && !self.functions.contains_key(name),
+                None => false,
+            };
+        }
+        Ok(all)
+    }
+
     /// Words to fields: all expansions.
     pub(crate) fn fields(&mut self, words: &[Word]) -> Expanded<Vec<Vec<u8>>> {
         let mut all = Vec::new();
@@ -141,7 +165,7 @@ impl Shell {
                 Part::Quoted(text) => out.push(text, true),
                 Part::Double(inner) => {
                     // Quotes make a field even of nothing, unless it is "$@" without parameters.
-                    if !is_only_at(inner) || out.current.is_some() {
+                    if !is_only_at(inner, self.dialect) || out.current.is_some() {
                         out.push(b"", true);
                     }
                     self.expand(inner, true, false, out)?;
@@ -220,9 +244,17 @@ impl Shell {
         quoted: bool,
         out: &mut Fields,
     ) -> Expanded<()> {
+        if *op == ParamOp::Bad {
+            return self.fatal("Bad substitution");
+        }
         let many = matches!(name, b"@" | b"*");
         let value = if many { None } else { self.special(name) };
-        let is_set = if many { !self.positional.is_empty() } else { value.is_some() };
+        // To dash, `$@` and `$*` are set even without parameters.
+        let is_set = if many {
+            self.dialect == Dialect::Dash || !self.positional.is_empty()
+        } else {
+            value.is_some()
+        };
         let is_empty = if many {
             self.positional.iter().all(Vec::is_empty) && self.positional.len() < 2
         } else {
@@ -260,7 +292,6 @@ impl Shell {
                 };
                 self.fatal(&format!("{}: {text}", String::from_utf8_lossy(name)))
             }
-            ParamOp::Bad => self.fatal("Bad substitution"),
             _ if many => self.all_positional(name == b"@", op, quoted, out),
             ParamOp::Default(..) | ParamOp::Assign(..) | ParamOp::Error(..) => {
                 push_value(&value.unwrap_or_default(), quoted, out);
@@ -325,7 +356,8 @@ impl Shell {
         for value in self.positional.clone() {
             values.push(self.operate(&value, op)?);
         }
-        if quoted && at {
+        let one = !out.splits && self.dialect == Dialect::Dash;
+        if quoted && at && !one {
             for (n, value) in values.iter().enumerate() {
                 if n > 0 {
                     out.end();
@@ -338,7 +370,7 @@ impl Shell {
                 Some(text) => text.get(..1).unwrap_or_default().to_vec(),
                 None => b" ".to_vec(),
             };
-            let between = if at { b" ".to_vec() } else { between };
+            let between = if at && !one { b" ".to_vec() } else { between };
             push_value(&values.join(&between[..]), quoted, out);
         } else {
             for (n, value) in values.iter().enumerate() {
@@ -382,7 +414,7 @@ impl Shell {
             b"!" => self.last_background.and_then(|pid| number(pid.into())),
             b"-" => Some(self.flags()),
             b"0" => Some(self.name.clone()),
-            digits if digits[0].is_ascii_digit() => {
+            digits if digits.first().is_some_and(u8::is_ascii_digit) => {
                 let place: usize = std::str::from_utf8(digits).ok()?.parse().ok()?;
                 self.positional.get(place.checked_sub(1)?).cloned()
             }
@@ -439,8 +471,9 @@ impl Shell {
             self.exit_trap = None;
             self.traps.retain(|_, action| action.is_empty());
             self.children.clear();
+            self.jobs.clear();
             self.ended.clear();
-            self.loops = 0;
+            self.pending.clear();
             let done = work(self);
             self.finish(done)
         });
@@ -457,12 +490,16 @@ impl Shell {
     }
 }
 
+fn is_assigner(name: &[u8]) -> bool {
+    matches!(name, b"export" | b"readonly" | b"local" | b"alias")
+}
+
 struct Numbers<'a>(&'a mut Shell);
 
 impl arith::Variables for Numbers<'_> {
     fn get(&mut self, name: &[u8]) -> Option<Vec<u8>> {
         let value = self.0.get(name);
-        if value.is_none() && self.0.options.nounset {
+        if value.is_none() && self.0.options.nounset && self.0.dialect != Dialect::Dash {
             self.0.complain(&format!("{}: parameter not set", String::from_utf8_lossy(name)));
             return Some(b"?".to_vec());
         }
@@ -478,8 +515,10 @@ impl arith::Variables for Numbers<'_> {
     }
 }
 
-fn is_only_at(parts: &[Part]) -> bool {
-    matches!(parts, [Part::Param { name, op }] if name == b"@" && !matches!(op, ParamOp::Length))
+/// Whether the parts are `$@` and nothing else; to dash, one with an operator is not.
+fn is_only_at(parts: &[Part], dialect: Dialect) -> bool {
+    matches!(parts, [Part::Param { name, op }] if name == b"@"
+        && (*op == ParamOp::Plain || dialect != Dialect::Dash && *op != ParamOp::Length))
 }
 
 fn push_value(bytes: &[u8], quoted: bool, out: &mut Fields) {

@@ -68,7 +68,10 @@ fn start(shell: &mut Shell, args: &[Vec<u8>]) -> i32 {
         for &letter in &arg[1..] {
             match letter {
                 b'c' if on => command = true,
-                b's' if on => stdin = true,
+                b's' if on => {
+                    stdin = true;
+                    builtins::set_letter(shell, b's', true);
+                }
                 b'l' | b'i' if on => {
                     if letter == b'i' {
                         shell.needs_native("an interactive shell");
@@ -107,6 +110,7 @@ fn start(shell: &mut Shell, args: &[Vec<u8>]) -> i32 {
         rest = after;
         read_file(path)
     } else {
+        builtins::set_letter(shell, b's', true);
         read_all(0)
     };
     shell.positional = rest.to_vec();

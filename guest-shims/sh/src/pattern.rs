@@ -247,8 +247,22 @@ fn step(base: &[u8], component: &Marked, last: bool) -> Vec<Vec<u8>> {
     names.iter().map(|name| with(name)).collect()
 }
 
+/// The name that a component without wildcards stands for: less its unquoted backslashes, which an
+/// expansion may have brought.
 fn unescape(text: &Marked) -> Vec<u8> {
-    text.bytes.clone()
+    let mut name = Vec::with_capacity(text.bytes.len());
+    let mut pairs = text.bytes.iter().zip(&text.quoted).peekable();
+    while let Some((&byte, &quoted)) = pairs.next() {
+        if byte == b'\\'
+            && !quoted
+            && let Some((&next, _)) = pairs.next()
+        {
+            name.push(next);
+        } else {
+            name.push(byte);
+        }
+    }
+    name
 }
 
 #[cfg(test)]

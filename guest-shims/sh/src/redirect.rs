@@ -4,7 +4,7 @@ use crate::state::{Flow, Shell};
 use kiln_guest_abi::error::text;
 use kiln_guest_abi::wire::open;
 use kiln_guest_abi::{fd, file};
-use kiln_sh_syntax::{Redirect, RedirectKind, Word};
+use kiln_sh_syntax::{Dialect, Redirect, RedirectKind};
 use std::io;
 
 /// What descriptors were before redirections.
@@ -50,11 +50,42 @@ impl From<Flow> for Failure {
 }
 
 impl Shell {
-    /// Applies redirections in order; on failure those done are taken back.
-    pub(crate) fn redirect(&mut self, redirects: &[Redirect]) -> Result<Saved, Failure> {
-        let mut saved = Saved::default();
+    /// Expands the words of redirections: before any of them is done, and an error ends the shell.
+    /// Here-documents are expanded when they are made.
+    pub(crate) fn targets(&mut self, redirects: &[Redirect]) -> Result<Vec<Vec<u8>>, Flow> {
+        let mut targets = Vec::with_capacity(redirects.len());
         for redirect in redirects {
-            if let Err(failure) = self.apply(redirect, &mut saved) {
+            targets.push(match &redirect.kind {
+                RedirectKind::Read(word)
+                | RedirectKind::Write(word, _)
+                | RedirectKind::Append(word)
+                | RedirectKind::ReadWrite(word)
+                | RedirectKind::Both(word, _) => self.text(word)?,
+                RedirectKind::Dup(word) => {
+                    let target = self.text(word)?;
+                    if self.dialect == Dialect::Dash
+                        && !matches!(target[..], [b'0'..=b'9'] | [b'-'])
+                    {
+                        return self.fatal("Syntax error: Bad fd number");
+                    }
+                    target
+                }
+                RedirectKind::HereDoc(_) => Vec::new(),
+            });
+        }
+        Ok(targets)
+    }
+
+    /// Applies redirections in order, with what [`Self::targets`] gave; on failure those done are
+    /// taken back.
+    pub(crate) fn redirect(
+        &mut self,
+        redirects: &[Redirect],
+        targets: Vec<Vec<u8>>,
+    ) -> Result<Saved, Failure> {
+        let mut saved = Saved::default();
+        for (redirect, target) in redirects.iter().zip(targets) {
+            if let Err(failure) = self.apply(redirect, &target, &mut saved) {
                 saved.restore();
                 return Err(failure);
             }
@@ -62,28 +93,29 @@ impl Shell {
         Ok(saved)
     }
 
-    fn apply(&mut self, redirect: &Redirect, saved: &mut Saved) -> Result<(), Failure> {
+    fn apply(
+        &mut self,
+        redirect: &Redirect,
+        path: &[u8],
+        saved: &mut Saved,
+    ) -> Result<(), Failure> {
         let number = redirect.fd;
         let to = match &redirect.kind {
-            RedirectKind::Read(word) => self.open(word, open::READ, "open")?,
-            RedirectKind::Write(word, force) => {
-                let path = self.text(word)?;
+            RedirectKind::Read(_) => {
+                file::open(path, open::READ, 0).map_err(|error| refused("open", path, &error))?
+            }
+            RedirectKind::Write(_, force) => {
                 if self.options.noclobber && !force {
-                    self.open_new(&path)?
+                    open_new(path)?
                 } else {
-                    create(&path, open::WRITE | open::CREATE | open::TRUNC)?
+                    create(path, open::WRITE | open::CREATE | open::TRUNC)?
                 }
             }
-            RedirectKind::Append(word) => {
-                self.open(word, open::WRITE | open::CREATE | open::APPEND, "create")?
-            }
-            RedirectKind::ReadWrite(word) => {
-                self.open(word, open::READ | open::WRITE | open::CREATE, "open")?
-            }
-            RedirectKind::Both(word, appends) => {
+            RedirectKind::Append(_) => create(path, open::WRITE | open::CREATE | open::APPEND)?,
+            RedirectKind::ReadWrite(_) => create(path, open::READ | open::WRITE | open::CREATE)?,
+            RedirectKind::Both(_, appends) => {
                 let how = if *appends { open::APPEND } else { open::TRUNC };
-                let path = self.text(word)?;
-                let new = create(&path, open::WRITE | open::CREATE | how)?;
+                let new = create(path, open::WRITE | open::CREATE | how)?;
                 for number in [1, 2] {
                     save(number, saved);
                     set(new, number)?;
@@ -91,54 +123,18 @@ impl Shell {
                 let _ = fd::close(new);
                 return Ok(());
             }
-            RedirectKind::Dup(word) => return self.duplicate(number, word, saved),
-            RedirectKind::HereDoc(document) => {
-                let body = self.quoted(document.body())?;
-                self.here_document(body)?
-            }
+            RedirectKind::Dup(_) => return duplicate(number, path, saved),
+            RedirectKind::HereDoc(document) => match self.quoted(document.body()) {
+                Ok(body) => self.here_document(body)?,
+                // Said already; the command does not run, and the shell goes on.
+                Err(Flow::Error(_)) => return Err(Failure::Refused(String::new())),
+                Err(flow) => return Err(Failure::Flow(flow)),
+            },
         };
         save(number, saved);
         let result = set(to, number);
         let _ = fd::close(to);
         result
-    }
-
-    fn open(&mut self, word: &Word, flags: u32, what: &str) -> Result<fd::Fd, Failure> {
-        let path = self.text(word)?;
-        if what == "create" || flags & open::CREATE != 0 {
-            return create(&path, flags);
-        }
-        file::open(&path, flags, 0o666).map_err(|error| refused("open", &path, &error))
-    }
-
-    /// `>` with `set -C`.
-    fn open_new(&mut self, path: &[u8]) -> Result<fd::Fd, Failure> {
-        match file::stat(path) {
-            Ok(there) if there.is_file() => {
-                let path = String::from_utf8_lossy(path);
-                Err(Failure::Refused(format!("cannot create {path}: File exists")))
-            }
-            Ok(_) => create(path, open::WRITE),
-            Err(_) => create(path, open::WRITE | open::CREATE | open::EXCL),
-        }
-    }
-
-    fn duplicate(&mut self, number: u32, word: &Word, saved: &mut Saved) -> Result<(), Failure> {
-        let target = self.text(word)?;
-        save(number, saved);
-        if target == b"-" {
-            let _ = fd::close(fd::posix(number));
-            return Ok(());
-        }
-        let from = std::str::from_utf8(&target).ok().and_then(|text| text.parse::<u32>().ok());
-        let Some(from) = from else {
-            return Err(Failure::Refused("Bad fd number".to_owned()));
-        };
-        if from == number && fd::dup2(fd::posix(from), fd::posix(number)).is_ok() {
-            return Ok(());
-        }
-        set(fd::posix(from), number)
-            .map_err(|_| Failure::Refused(format!("{from}: Bad file descriptor")))
     }
 
     /// A pipe that holds the text; a longer one is fed by a copy of the shell.
@@ -159,6 +155,35 @@ impl Shell {
         let _ = fd::close(writer);
         Ok(reader)
     }
+}
+
+/// `>` with `set -C`.
+fn open_new(path: &[u8]) -> Result<fd::Fd, Failure> {
+    match file::stat(path) {
+        Ok(there) if there.is_file() => {
+            let path = String::from_utf8_lossy(path);
+            Err(Failure::Refused(format!("cannot create {path}: File exists")))
+        }
+        Ok(_) => create(path, open::WRITE),
+        Err(_) => create(path, open::WRITE | open::CREATE | open::EXCL),
+    }
+}
+
+fn duplicate(number: u32, target: &[u8], saved: &mut Saved) -> Result<(), Failure> {
+    save(number, saved);
+    if target == b"-" {
+        let _ = fd::close(fd::posix(number));
+        return Ok(());
+    }
+    let from = std::str::from_utf8(target).ok().and_then(|text| text.parse::<u32>().ok());
+    let Some(from) = from else {
+        return Err(Failure::Refused("Bad fd number".to_owned()));
+    };
+    if from == number && fd::dup2(fd::posix(from), fd::posix(number)).is_ok() {
+        return Ok(());
+    }
+    set(fd::posix(from), number)
+        .map_err(|_| Failure::Refused(format!("{from}: Bad file descriptor")))
 }
 
 fn create(path: &[u8], flags: u32) -> Result<fd::Fd, Failure> {

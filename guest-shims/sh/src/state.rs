@@ -27,31 +27,47 @@ pub(crate) struct Options {
     pub(crate) noclobber: bool,
     pub(crate) pipefail: bool,
     /// Remembered and shown only.
-    pub(crate) others: [bool; 6],
+    pub(crate) others: [bool; 10],
 }
 
-/// Options by letter (0 for none), name and place; the places after those with an effect are in
-/// [`Options::others`].
-pub(crate) const OPTIONS: [(u8, &str); 15] = [
-    (b'a', "allexport"),
-    (b'e', "errexit"),
-    (b'f', "noglob"),
-    (b'n', "noexec"),
-    (b'u', "nounset"),
-    (b'v', "verbose"),
-    (b'x', "xtrace"),
-    (b'C', "noclobber"),
-    (0, "pipefail"),
-    (b'b', "notify"),
-    (b'm', "monitor"),
-    (b'I', "ignoreeof"),
-    (b'E', "emacs"),
-    (b'V', "vi"),
-    (b'h', "hashall"),
+/// Options by letter (0 for none), name and place, in the order in which dash shows them; the places
+/// of those without an effect here are from [`FIRST_OTHER`] on.
+pub(crate) const OPTIONS: [(u8, &str, usize); 18] = [
+    (b'e', "errexit", 1),
+    (b'f', "noglob", 2),
+    (b'I', "ignoreeof", 9),
+    (b'i', "interactive", 10),
+    (b'm', "monitor", 11),
+    (b'n', "noexec", 3),
+    (b's', "stdin", 12),
+    (b'x', "xtrace", 6),
+    (b'v', "verbose", 5),
+    (b'V', "vi", 13),
+    (b'E', "emacs", 14),
+    (b'C', "noclobber", 7),
+    (b'a', "allexport", 0),
+    (b'b', "notify", 15),
+    (b'u', "nounset", 4),
+    (b'p', "privileged", 16),
+    (0, "nolog", 17),
+    (0, "debug", 18),
 ];
 
+const FIRST_OTHER: usize = 9;
+
+/// What other shells have beside them.
+pub(crate) const MORE_OPTIONS: [(u8, &str, usize); 2] = [(0, "pipefail", 8), (b'h', "hashall", 9)];
+
+/// The options of a dialect.
+pub(crate) fn options(
+    dialect: Dialect,
+) -> impl DoubleEndedIterator<Item = (u8, &'static str, usize)> {
+    let more = if dialect == Dialect::Dash { &[][..] } else { &MORE_OPTIONS[..] };
+    OPTIONS.iter().chain(more).copied()
+}
+
 impl Options {
-    /// The flag at a place of [`OPTIONS`].
+    /// The flag at a place.
     pub(crate) fn flag(&mut self, place: usize) -> &mut bool {
         match place {
             0 => &mut self.allexport,
@@ -63,7 +79,7 @@ impl Options {
             6 => &mut self.xtrace,
             7 => &mut self.noclobber,
             8 => &mut self.pipefail,
-            other => &mut self.others[(other - 9).min(5)],
+            other => &mut self.others[(other - FIRST_OTHER).min(9)],
         }
     }
 }
@@ -77,8 +93,10 @@ pub(crate) enum Flow {
     Continue(u32),
     /// `return`
     Return(i32),
-    /// `exit`, or an error that ends the shell.
+    /// `exit`, or `set -e`.
     Exit(i32),
+    /// An error: it ends the shell, unless a regular builtin or `command` met it.
+    Error(i32),
 }
 
 /// The result of executing: a status, or a flow that is not the usual one.
@@ -105,16 +123,27 @@ pub(crate) struct Shell {
     pub(crate) sourced_deep: u32,
     /// Variables to be put back at the end of each function that is running.
     pub(crate) locals: Vec<Vec<(Vec<u8>, Option<Variable>)>>,
+    /// Options to be put back at the end of each function that is running: those of `local -`.
+    pub(crate) local_options: Vec<Option<Options>>,
     /// The action of `trap … EXIT`.
     pub(crate) exit_trap: Option<Vec<u8>>,
-    /// Other traps: kept to be shown; no signal arrives here.
-    pub(crate) traps: BTreeMap<&'static str, Vec<u8>>,
+    /// Other traps by signal: only a signal that the shell sends itself arrives here.
+    pub(crate) traps: BTreeMap<u32, Vec<u8>>,
+    /// Signals with a trap that arrived and whose action did not run yet.
+    pub(crate) pending: Vec<u32>,
+    /// While a trap's action runs, the status before it: what `exit` and `return` give.
+    pub(crate) interrupted: Option<i32>,
     pub(crate) line: u32,
-    /// Position of `getopts` inside an argument.
-    pub(crate) getopts_at: usize,
+    /// `command exec` without a program: what is redirected stays so.
+    pub(crate) keeps_redirections: bool,
+    /// Where `getopts` is: the argument from 1, and the place inside it.
+    pub(crate) getopts: (usize, usize),
     /// Children whose end was seen while waiting for others.
     pub(crate) ended: BTreeMap<i32, i32>,
     pub(crate) children: Vec<i32>,
+    /// Jobs in the background in the order of their numbers, and whether each is a program and
+    /// nothing else.
+    pub(crate) jobs: Vec<(i32, bool)>,
 }
 
 impl Shell {
@@ -141,12 +170,17 @@ impl Shell {
             functions_deep: 0,
             sourced_deep: 0,
             locals: Vec::new(),
+            local_options: Vec::new(),
             exit_trap: None,
             traps: BTreeMap::new(),
+            pending: Vec::new(),
+            interrupted: None,
             line: 1,
-            getopts_at: 0,
+            keeps_redirections: false,
+            getopts: (1, 0),
             ended: BTreeMap::new(),
             children: Vec::new(),
+            jobs: Vec::new(),
         };
         shell.import_environment();
         shell
@@ -204,7 +238,7 @@ impl Shell {
     /// Sets a variable; the error is what the shell says.
     pub(crate) fn set(&mut self, name: &[u8], value: Vec<u8>) -> Result<(), String> {
         if name == b"OPTIND" {
-            self.getopts_at = 0;
+            self.restart_getopts(&value)?;
         }
         let allexport = self.options.allexport;
         let variable = self.variables.entry(name.to_vec()).or_default();
@@ -213,6 +247,24 @@ impl Shell {
         }
         variable.value = Some(value);
         variable.exported |= allexport;
+        Ok(())
+    }
+
+    /// `set` with operands.
+    pub(crate) fn replace_positional(&mut self, words: Vec<Vec<u8>>) {
+        self.positional = words;
+        if self.dialect == Dialect::Dash {
+            self.getopts = (1, 0);
+        }
+    }
+
+    /// What `getopts` makes of a new value of `OPTIND`; dash takes only numbers.
+    pub(crate) fn restart_getopts(&mut self, value: &[u8]) -> Result<(), String> {
+        let number = std::str::from_utf8(value).ok().and_then(|text| text.trim().parse().ok());
+        if number.is_none() && self.dialect == Dialect::Dash {
+            return Err(format!("Illegal number: {}", String::from_utf8_lossy(value)));
+        }
+        self.getopts = (number.unwrap_or(1).max(1), 0);
         Ok(())
     }
 
@@ -230,9 +282,9 @@ impl Shell {
     /// `$-`
     pub(crate) fn flags(&mut self) -> Vec<u8> {
         let mut flags = Vec::new();
-        for (place, (letter, _)) in OPTIONS.iter().enumerate() {
-            if *self.options.flag(place) && *letter != 0 {
-                flags.push(*letter);
+        for (letter, _, place) in options(self.dialect).rev() {
+            if *self.options.flag(place) && letter != 0 {
+                flags.push(letter);
             }
         }
         flags
@@ -247,7 +299,7 @@ impl Shell {
     /// An error that ends a shell that is not interactive.
     pub(crate) fn fatal<T>(&self, text: &str) -> Result<T, Flow> {
         self.complain(text);
-        Err(Flow::Exit(if self.dialect == Dialect::Bash { 1 } else { 2 }))
+        Err(Flow::Error(if self.dialect == Dialect::Bash { 1 } else { 2 }))
     }
 
     /// Text that only a native shell can execute.

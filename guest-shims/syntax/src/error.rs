@@ -21,6 +21,8 @@ pub enum ErrorKind {
     EndOfFile,
     /// A quote without its end.
     Unterminated(&'static str),
+    /// A name that no function can have.
+    BadFunction,
     /// A form that this parser does not know although the dialect has it.
     Unsupported(&'static str),
     /// Compounds inside each other beyond the limit.
@@ -33,6 +35,7 @@ impl std::fmt::Display for Error {
         match &self.kind {
             ErrorKind::Unexpected(token) => write!(f, "Syntax error: {token} unexpected"),
             ErrorKind::EndOfFile => f.write_str("Syntax error: end of file unexpected"),
+            ErrorKind::BadFunction => f.write_str("Syntax error: Bad function name"),
             ErrorKind::Unterminated(what) => write!(f, "Syntax error: Unterminated {what}"),
             ErrorKind::Unsupported(what) => write!(f, "{what} is not supported"),
             ErrorKind::TooDeep => f.write_str("Syntax error: too deeply nested"),

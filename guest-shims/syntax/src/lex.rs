@@ -46,11 +46,22 @@ pub(crate) struct Lexer<'a> {
     pub(crate) pending: Vec<Pending>,
     pub(crate) peeked: Option<Token>,
     pub(crate) depth: u32,
+    /// Expansions are plain text: the delimiter of a here-document is being read.
+    pub(crate) plain: bool,
 }
 
 impl<'a> Lexer<'a> {
     pub(crate) const fn new(text: &'a [u8], dialect: Dialect) -> Self {
-        Self { text, at: 0, line: 1, dialect, pending: Vec::new(), peeked: None, depth: 0 }
+        Self {
+            text,
+            at: 0,
+            line: 1,
+            dialect,
+            pending: Vec::new(),
+            peeked: None,
+            depth: 0,
+            plain: false,
+        }
     }
 
     pub(crate) const fn error(&self, kind: ErrorKind) -> Error {
@@ -188,9 +199,11 @@ impl<'a> Lexer<'a> {
                 let rest = &self.text[self.at..];
                 let mut end = rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
                 let mut full = rest[..end].to_vec();
-                // A line that ends in a backslash goes on, unless quoted; the delimiter is looked
-                // for in what results.
+                // A line that ends in a backslash goes on, unless quoted; what results is no
+                // delimiter.
+                let mut goes_on = false;
                 while !pending.quoted && odd_backslashes(&full) && end < rest.len() {
+                    goes_on = true;
                     full.pop();
                     let next = &rest[end + 1..];
                     let length = next.iter().position(|&byte| byte == b'\n').unwrap_or(next.len());
@@ -207,7 +220,7 @@ impl<'a> Lexer<'a> {
                 };
                 self.at += end + usize::from(!at_end);
                 self.line += u32::from(!at_end);
-                if content == pending.delimiter {
+                if content == pending.delimiter && !goes_on {
                     break;
                 }
                 text.extend_from_slice(content);

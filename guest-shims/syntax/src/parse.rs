@@ -14,6 +14,26 @@ use std::rc::Rc;
 const CLOSERS: [&[u8]; 9] =
     [b"then", b"else", b"elif", b"fi", b"do", b"done", b"esac", b"}", b"in"];
 
+/// Special builtins, whose names dash gives to no function.
+const SPECIAL: [&[u8]; 16] = [
+    b".",
+    b":",
+    b"break",
+    b"continue",
+    b"eval",
+    b"exec",
+    b"exit",
+    b"export",
+    b"local",
+    b"readonly",
+    b"return",
+    b"set",
+    b"shift",
+    b"times",
+    b"trap",
+    b"unset",
+];
+
 /// Reads a script command by command.
 #[derive(Debug)]
 pub struct Parser<'a>(Lexer<'a>);
@@ -243,6 +263,9 @@ impl Lexer<'_> {
         while let Some(redirect) = self.redirect()? {
             redirects.push(redirect);
         }
+        if self.dialect == Dialect::Dash && !redirects.is_empty() {
+            return Ok(redirect_last(body, redirects, line));
+        }
         Ok(Command::Compound { body, redirects, line })
     }
 
@@ -381,8 +404,11 @@ impl Lexer<'_> {
             .as_bare()
             .filter(|name| is_name(name) || self.dialect != Dialect::Dash && !name.contains(&b'='));
         let Some(name) = bare.map(<[u8]>::to_vec) else {
-            return Err(self.error(ErrorKind::Unexpected("\"(\"".to_owned())));
+            return Err(self.error(ErrorKind::BadFunction));
         };
+        if self.dialect == Dialect::Dash && SPECIAL.contains(&&name[..]) {
+            return Err(self.error(ErrorKind::BadFunction));
+        }
         self.skip_newlines()?;
         let body = Rc::new(self.command()?);
         Ok(Command::Function { name, body })
@@ -406,7 +432,10 @@ impl Lexer<'_> {
         let Token::Op(operator) = self.next()? else {
             return Err(self.error(ErrorKind::Unexpected("redirection".to_owned())));
         };
-        let word = match self.next()? {
+        self.plain = operator.starts_with("<<");
+        let next = self.next();
+        self.plain = false;
+        let word = match next? {
             Token::Word(word) => word,
             other => return Err(unexpected(self, &other)),
         };
@@ -491,6 +520,34 @@ impl Lexer<'_> {
         }
         Ok(())
     }
+}
+
+/// A compound with redirections as dash makes it: those of braces around nothing but a subshell take
+/// the place of the subshell's own.
+fn redirect_last(body: Compound, redirects: Vec<Redirect>, line: u32) -> Command {
+    let subshell = match &body {
+        Compound::Brace(list) => match &list[..] {
+            [Item { command: AndOr { first, rest }, background: false }]
+                if rest.is_empty() && !first.negated =>
+            {
+                match &first.commands[..] {
+                    [Command::Compound { body: inner @ Compound::Subshell(_), .. }] => {
+                        Some(inner.clone())
+                    }
+                    _ => None,
+                }
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    Command::Compound { body: subshell.unwrap_or(body), redirects, line }
+}
+
+/// Whether the word has the form `name=value`.
+#[must_use]
+pub fn is_assignment(word: &Word) -> bool {
+    split_assignment(word).is_some()
 }
 
 /// `name=value`, when the word is that.

@@ -100,8 +100,8 @@ impl Lexer<'_> {
                 let inner = self.deeper(|lexer| lexer.read_parts(Within::Double))?;
                 parts.0.push(Part::Double(inner));
             }
-            b'$' => self.read_dollar(parts, false)?,
-            b'`' => self.read_backquoted(parts, false)?,
+            b'$' if !self.plain => self.read_dollar(parts, false)?,
+            b'`' if !self.plain => self.read_backquoted(parts, false)?,
             _ => {
                 parts.literal(byte);
                 self.bump();
@@ -194,8 +194,8 @@ impl Lexer<'_> {
                         _ => parts.quoted(b"\\"),
                     }
                 }
-                (_, b'$') => self.read_dollar(&mut parts, true)?,
-                (_, b'`') => self.read_backquoted(&mut parts, true)?,
+                (_, b'$') if !self.plain => self.read_dollar(&mut parts, true)?,
+                (_, b'`') if !self.plain => self.read_backquoted(&mut parts, true)?,
                 (Within::Arithmetic, b'"') => self.bump(),
                 _ => {
                     parts.literal(byte);
@@ -318,6 +318,7 @@ impl Lexer<'_> {
                 let after = self.second();
                 let of_count = match next {
                     Some(b'}') | None => true,
+                    Some(b':' | b'=' | b'+' | b'%') if after == Some(b'}') => false,
                     Some(b'#' | b'?' | b'-') if after == Some(b'}') => false,
                     Some(b':' | b'-' | b'=' | b'?' | b'+' | b'%' | b'#') => true,
                     Some(_) => false,
@@ -377,6 +378,11 @@ impl Lexer<'_> {
         };
         Ok(Some(match operator {
             Some(b'}') if !colon => ParamOp::Plain,
+            Some(b'}') if self.dialect == Dialect::Dash => {
+                // dash takes the brace for an operator and looks for another one.
+                text(self, word)?;
+                return Err(self.error(ErrorKind::Unsupported("${x:}")));
+            }
             Some(b'-') => ParamOp::Default(colon, text(self, word)?),
             Some(b'=') => ParamOp::Assign(colon, text(self, word)?),
             Some(b'?') => ParamOp::Error(colon, text(self, word)?),

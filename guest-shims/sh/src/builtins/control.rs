@@ -1,5 +1,6 @@
 //! Builtins that direct execution, and those about processes.
 
+use super::jobs::{signal, signal_name};
 use super::{find, number, put, quote};
 use crate::state::{Done, Flow, Shell};
 use kiln_guest_abi::{file, process};
@@ -8,35 +9,25 @@ use kiln_sh_syntax::Dialect;
 /// Files that source each other without end.
 const MAX_SOURCED: u32 = 200;
 
-/// Signals by number (signal(7)); 0 is `EXIT`.
-const SIGNALS: [(u32, &str); 17] = [
-    (0, "EXIT"),
-    (1, "HUP"),
-    (2, "INT"),
-    (3, "QUIT"),
-    (6, "ABRT"),
-    (9, "KILL"),
-    (10, "USR1"),
-    (12, "USR2"),
-    (13, "PIPE"),
-    (14, "ALRM"),
-    (15, "TERM"),
-    (17, "CHLD"),
-    (18, "CONT"),
-    (19, "STOP"),
-    (20, "TSTP"),
-    (21, "TTIN"),
-    (22, "TTOU"),
-];
-
-fn signal(name: &[u8]) -> Option<(u32, &'static str)> {
-    let text = std::str::from_utf8(name).ok()?.to_ascii_uppercase();
-    let bare = text.strip_prefix("SIG").unwrap_or(&text);
-    SIGNALS.into_iter().find(|(number, known)| *known == bare || text.parse() == Ok(*number))
-}
-
 pub(super) fn truth(_: &mut Shell, _: &[Vec<u8>]) -> Done {
     Ok(0)
+}
+
+/// `hash`: every look-up is a new one here; names that are not there fail.
+pub(super) fn hash(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
+    let (_, names) = super::options::read(shell, words, b"rv")?;
+    let path = shell.get(b"PATH").unwrap_or_default();
+    let mut status = 0;
+    for name in names {
+        if find(name, shell.dialect).is_none()
+            && !shell.functions.contains_key(name)
+            && process::find_program(name, &path).is_err()
+        {
+            shell.complain(&format!("hash: {}: not found", String::from_utf8_lossy(name)));
+            status = 1;
+        }
+    }
+    Ok(status)
 }
 
 pub(super) fn falsehood(_: &mut Shell, _: &[Vec<u8>]) -> Done {
@@ -46,7 +37,7 @@ pub(super) fn falsehood(_: &mut Shell, _: &[Vec<u8>]) -> Done {
 pub(super) fn exit(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
     let code = match words.get(1) {
         Some(word) => number(shell, "exit", word)?,
-        None => shell.status,
+        None => shell.interrupted.unwrap_or(shell.status),
     };
     Err(Flow::Exit(code & 0xff))
 }
@@ -54,9 +45,9 @@ pub(super) fn exit(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
 pub(super) fn return_(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
     let code = match words.get(1) {
         Some(word) => number(shell, "return", word)?,
-        None => shell.status,
+        None => shell.interrupted.unwrap_or(shell.status),
     };
-    if shell.functions_deep == 0 && shell.sourced_deep == 0 {
+    if shell.functions_deep == 0 && shell.sourced_deep == 0 && shell.interrupted.is_none() {
         if shell.dialect == Dialect::Bash {
             shell.complain("return: can only `return' from a function or sourced script");
             return Ok(1);
@@ -97,7 +88,11 @@ pub(super) fn eval(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
 }
 
 pub(super) fn source(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
-    let Some(name) = words.get(1) else {
+    let (_, operands) = super::options::read(shell, words, b"")?;
+    let Some(name) = operands.first() else {
+        if shell.dialect == Dialect::Dash {
+            return Ok(0);
+        }
         return shell.fatal(".: filename argument required");
     };
     if shell.sourced_deep >= MAX_SOURCED {
@@ -109,11 +104,13 @@ pub(super) fn source(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
         let shown = String::from_utf8_lossy(name);
         return shell.fatal(&format!(".: cannot open {shown}: No such file"));
     };
-    let own = (words.len() > 2 && shell.dialect != Dialect::Dash)
-        .then(|| std::mem::replace(&mut shell.positional, words[2..].to_vec()));
+    let own = (operands.len() > 1 && shell.dialect != Dialect::Dash)
+        .then(|| std::mem::replace(&mut shell.positional, operands[1..].to_vec()));
     let line = shell.line;
     shell.sourced_deep += 1;
-    shell.status = 0;
+    if shell.dialect != Dialect::Dash {
+        shell.status = 0;
+    }
     let done = shell.script(&text);
     shell.sourced_deep -= 1;
     shell.line = line;
@@ -137,35 +134,37 @@ fn search(shell: &Shell, name: &[u8]) -> Option<Vec<u8>> {
 }
 
 pub(super) fn times(shell: &mut Shell, _: &[Vec<u8>]) -> Done {
-    put(shell, "times", b"0m0.00s 0m0.00s\n0m0.00s 0m0.00s\n")
+    put(shell, "times", b"0m0.000000s 0m0.000000s\n0m0.000000s 0m0.000000s\n")
 }
 
 pub(super) fn trap(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
-    let words = match words.get(1).map(Vec::as_slice) {
-        Some(b"--") => &words[2..],
-        Some(b"-l" | b"-p") => shell.needs_native("trap -l"),
-        _ => &words[1..],
-    };
+    if shell.dialect != Dialect::Dash
+        && words.get(1).is_some_and(|word| matches!(&word[..], b"-l" | b"-p"))
+    {
+        shell.needs_native("trap -l");
+    }
+    let (_, words) = super::options::read(shell, words, b"")?;
     let Some(first) = words.first() else {
         let mut text = Vec::new();
         let exit = shell.exit_trap.iter().map(|action| ("EXIT", action));
-        for (name, action) in exit.chain(shell.traps.iter().map(|(name, action)| (*name, action))) {
+        let others = shell.traps.iter().map(|(number, action)| (signal_name(*number), action));
+        for (name, action) in exit.chain(others) {
             text.extend([b"trap -- ", &quote(action)[..], b" ", name.as_bytes(), b"\n"].concat());
         }
         return put(shell, "trap", &text);
     };
     // One operand, or a number first, takes traps away.
-    let resets = words.len() == 1 || first.iter().all(u8::is_ascii_digit);
+    let resets = words.len() == 1 || !first.is_empty() && first.iter().all(u8::is_ascii_digit);
     let (action, names) = if resets { (None, words) } else { (Some(first), &words[1..]) };
     let action = action.filter(|action| *action != b"-");
     let mut status = 0;
     for name in names {
-        match signal(name) {
-            Some((0, _)) => shell.exit_trap = action.cloned(),
-            Some((_, known)) => {
+        match signal(name, shell.dialect) {
+            Some(0) => shell.exit_trap = action.cloned(),
+            Some(known) => {
                 match action {
                     Some(action) => shell.traps.insert(known, action.clone()),
-                    None => shell.traps.remove(known),
+                    None => shell.traps.remove(&known),
                 };
             }
             None if matches!(&name[..], b"ERR" | b"DEBUG" | b"RETURN") => {
@@ -174,6 +173,9 @@ pub(super) fn trap(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
             None => {
                 shell.complain(&format!("trap: {}: bad trap", String::from_utf8_lossy(name)));
                 status = 1;
+                if shell.dialect == Dialect::Dash {
+                    break;
+                }
             }
         }
     }
@@ -181,21 +183,9 @@ pub(super) fn trap(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
 }
 
 pub(super) fn command(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
-    let mut rest = &words[1..];
-    let (mut brief, mut verbose, mut standard) = (false, false, false);
-    while let Some(option) = rest.first().filter(|word| word.len() > 1 && word[0] == b'-') {
-        rest = &rest[1..];
-        match &option[..] {
-            b"--" => break,
-            b"-v" => brief = true,
-            b"-V" => verbose = true,
-            b"-p" => standard = true,
-            other => {
-                let shown = String::from_utf8_lossy(other).into_owned();
-                return shell.fatal(&format!("command: Illegal option {shown}"));
-            }
-        }
-    }
+    let (options, rest) = super::options::read(shell, words, b"pvV")?;
+    let given = |wanted| options.iter().any(|(letter, _)| *letter == wanted);
+    let (brief, verbose, standard) = (given(b'v'), given(b'V'), given(b'p'));
     let Some(name) = rest.first() else { return Ok(0) };
     if brief || verbose {
         return describe(
@@ -208,6 +198,7 @@ pub(super) fn command(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
         if name == b"exec" {
             let program = rest[1..].to_vec();
             if program.is_empty() {
+                shell.keeps_redirections = true;
                 return Ok(0);
             }
             let status = shell.run_program(&program, &program[0]);
@@ -248,7 +239,9 @@ fn describe(shell: &Shell, names: &[Vec<u8>], verbose: bool) -> Done {
             let text = if special { "a special shell builtin" } else { "a shell builtin" };
             (shown.clone(), text.to_owned())
         } else if let Ok(found) = process::find_program(name, &path) {
-            let found = String::from_utf8_lossy(&found).into_owned();
+            let as_said = name.contains(&b'/') && shell.dialect == Dialect::Dash;
+            let found = if as_said { name } else { &found };
+            let found = String::from_utf8_lossy(found).into_owned();
             (found.clone(), found)
         } else {
             status = if shell.dialect == Dialect::Dash { 127 } else { 1 };
@@ -259,60 +252,6 @@ fn describe(shell: &Shell, names: &[Vec<u8>], verbose: bool) -> Done {
         };
         let line = if verbose { format!("{shown} is {long}\n") } else { format!("{brief}\n") };
         put(shell, "command", line.as_bytes())?;
-    }
-    Ok(status)
-}
-
-pub(super) fn wait(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
-    if words.len() == 1 {
-        for pid in std::mem::take(&mut shell.children) {
-            let _ = process::wait(pid);
-        }
-        shell.ended.clear();
-        return Ok(0);
-    }
-    let mut status = 0;
-    for word in &words[1..] {
-        let pid = String::from_utf8_lossy(word).parse::<i32>().ok();
-        let Some(pid) = pid else { shell.needs_native("wait for a job") };
-        status = if shell.children.contains(&pid) || shell.ended.contains_key(&pid) {
-            let code = shell.wait_for(pid);
-            shell.ended.insert(pid, code);
-            code
-        } else {
-            127
-        };
-    }
-    Ok(status)
-}
-
-pub(super) fn kill(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
-    let mut rest = &words[1..];
-    let mut number = 15;
-    if let Some(option) = rest.first().filter(|word| word.len() > 1 && word[0] == b'-') {
-        let (name, used): (&[u8], usize) = match &option[..] {
-            b"-s" => (rest.get(1).map(Vec::as_slice).unwrap_or_default(), 2),
-            b"-l" => shell.needs_native("kill -l"),
-            other => (&other[1..], 1),
-        };
-        let Some((known, _)) = signal(name) else {
-            return shell
-                .fatal(&format!("kill: invalid signal: {}", String::from_utf8_lossy(name)));
-        };
-        number = known;
-        rest = rest.get(used..).unwrap_or_default();
-    }
-    let mut status = 0;
-    for word in rest {
-        let text = String::from_utf8_lossy(word).into_owned();
-        let Ok(pid) = text.parse::<i32>() else { shell.needs_native("kill of a job") };
-        if pid == shell.pid && number != 0 && number != 9 {
-            shell.needs_native("a signal to the shell itself");
-        }
-        if let Err(error) = process::kill(pid, number) {
-            shell.complain(&format!("kill: {}", kiln_guest_abi::error::text(&error)));
-            status = 1;
-        }
     }
     Ok(status)
 }

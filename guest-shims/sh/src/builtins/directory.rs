@@ -3,22 +3,11 @@
 use super::put;
 use crate::state::{Done, Shell};
 use kiln_guest_abi::{error, file, process};
+use kiln_sh_syntax::Dialect;
 
 pub(super) fn cd(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
-    let mut rest = &words[1..];
-    let mut physical = false;
-    while let Some(option) = rest.first() {
-        match &option[..] {
-            b"-P" => physical = true,
-            b"-L" => physical = false,
-            b"--" => {
-                rest = &rest[1..];
-                break;
-            }
-            _ => break,
-        }
-        rest = &rest[1..];
-    }
+    let (options, rest) = super::options::read(shell, words, b"LP")?;
+    let physical = options.last().is_some_and(|(letter, _)| *letter == b'P');
     let mut shows = false;
     let target = match rest.first().map(Vec::as_slice) {
         None => match shell.get(b"HOME") {
@@ -86,7 +75,7 @@ fn set(shell: &mut Shell, name: &[u8], value: Vec<u8>) -> Result<(), String> {
 fn fail(shell: &Shell, target: &[u8], why: &str) -> Done {
     let target = String::from_utf8_lossy(target);
     shell.complain(&format!("cd: can't cd to {target}: {why}"));
-    Ok(if shell.dialect == kiln_sh_syntax::Dialect::Dash { 2 } else { 1 })
+    Ok(if shell.dialect == Dialect::Dash { 2 } else { 1 })
 }
 
 /// Changes the directory; gives what `PWD` becomes.
@@ -106,21 +95,26 @@ fn enter(shell: &Shell, target: &[u8], physical: bool) -> std::io::Result<Vec<u8
         match part {
             b"" | b"." => {}
             b".." => {
-                if !parts.is_empty() {
+                if !parts.is_empty() && shell.dialect != Dialect::Dash {
                     file::stat(&[b"/", &parts.join(&b'/')[..]].concat())?;
-                    parts.pop();
                 }
+                parts.pop();
             }
             name => parts.push(name),
         }
     }
-    let path = [b"/", &parts.join(&b'/')[..]].concat();
+    // Two slashes at the start, and no more than two, are kept.
+    let two =
+        full.starts_with(b"//") && full.get(2) != Some(&b'/') && shell.dialect == Dialect::Dash;
+    let root: &[u8] = if two { b"//" } else { b"/" };
+    let path = [root, &parts.join(&b'/')[..]].concat();
     process::set_current_dir(&path)?;
     Ok(path)
 }
 
 pub(super) fn pwd(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
-    let physical = words.get(1).is_some_and(|option| option == b"-P");
+    let (options, _) = super::options::read(shell, words, b"LP")?;
+    let physical = options.last().is_some_and(|(letter, _)| *letter == b'P');
     let path = if physical { process::current_dir().ok() } else { shell.get(b"PWD") };
     let path = path.or_else(|| process::current_dir().ok()).unwrap_or_default();
     put(shell, "pwd", &[&path[..], b"\n"].concat())
@@ -129,9 +123,10 @@ pub(super) fn pwd(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
 pub(super) fn umask(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
     let old = process::umask(0);
     let _ = process::umask(old);
-    match words.get(1).map(Vec::as_slice) {
-        None => put(shell, "umask", format!("{old:04o}\n").as_bytes()),
-        Some(b"-S") => {
+    let (options, rest) = super::options::read(shell, words, b"S")?;
+    match rest.first().map(Vec::as_slice) {
+        None if options.is_empty() => put(shell, "umask", format!("{old:04o}\n").as_bytes()),
+        None => {
             let letters = |bits: u32| {
                 [(4, 'r'), (2, 'w'), (1, 'x')]
                     .iter()

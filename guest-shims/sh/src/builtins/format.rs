@@ -70,6 +70,7 @@ fn unescape(text: &[u8], octal: Octal, out: &mut Vec<u8>) -> bool {
         match escape {
             b'a' => out.push(7),
             b'b' => out.push(8),
+            b'e' => out.push(27),
             b'f' => out.push(12),
             b'n' => out.push(b'\n'),
             b'r' => out.push(b'\r'),
@@ -355,7 +356,8 @@ impl Printer<'_> {
         for digit in digits[..end].chars().filter_map(|c| c.to_digit(radix)) {
             value = value.saturating_mul(radix.into()).saturating_add(digit.into());
         }
-        let complete = end == digits.len() && (end > 0 || radix == 8);
+        let nothing = text.is_empty() && self.shell.dialect == Dialect::Dash;
+        let complete = nothing || end == digits.len() && (end > 0 || radix == 8);
         if !complete {
             let why = if end == 0 { "expected numeric value" } else { "not completely converted" };
             self.shell.complain(&format!("printf: {text}: {why}"));

@@ -5,23 +5,13 @@ use crate::state::{Done, Shell};
 use kiln_sh_syntax::{Dialect, is_name};
 
 pub(super) fn read(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
-    let mut rest = &words[1..];
-    let mut raw = false;
-    while let Some(option) = rest.first().filter(|word| word.len() > 1 && word[0] == b'-') {
-        match &option[..] {
-            b"--" => {
-                rest = &rest[1..];
-                break;
-            }
-            b"-r" => raw = true,
-            b"-p" => {
-                // The prompt is for terminals alone in dash and bash.
-                rest = rest.get(1..).unwrap_or_default();
-            }
-            _ => shell.needs_native("an option of read"),
-        }
-        rest = rest.get(1..).unwrap_or_default();
+    let known: &[u8] = if shell.dialect == Dialect::Dash { b"p:r" } else { b"p:rn:d:t:su:i:a:N:e" };
+    let (options, rest) = super::options::read(shell, words, known)?;
+    // The prompt is for terminals alone in dash and bash.
+    if options.iter().any(|(letter, _)| !matches!(letter, b'p' | b'r')) {
+        shell.needs_native("an option of read");
     }
+    let raw = options.iter().any(|(letter, _)| *letter == b'r');
     let reply = [b"REPLY".to_vec()];
     let names = if rest.is_empty() {
         if shell.dialect == Dialect::Dash {
@@ -108,12 +98,12 @@ fn split(line: &[u8], escaped: &[bool], separators: &[u8], count: usize) -> Vec<
     }
     // One separator at the very end of what would be a single field goes too.
     if end > at && separates(end - 1) && !(at..end - 1).any(|n| separates(n) && !blank(n)) {
-        let before = (at..end - 1).any(separates);
-        if !before {
-            end -= 1;
-            while end > at && blank(end - 1) {
-                end -= 1;
-            }
+        let mut shorter = end - 1;
+        while shorter > at && blank(shorter - 1) {
+            shorter -= 1;
+        }
+        if !(at..shorter).any(separates) {
+            end = shorter;
         }
     }
     values.push(line[at..end].to_vec());
@@ -125,10 +115,12 @@ pub(super) fn getopts(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
         return shell.fatal("getopts: Usage: getopts optstring var [arg...]");
     };
     let args = if words.len() > 3 { words[3..].to_vec() } else { shell.positional.clone() };
-    let index = shell.get(b"OPTIND").and_then(|text| std::str::from_utf8(&text).ok()?.parse().ok());
-    let mut index: usize = index.filter(|index| *index >= 1).unwrap_or(1);
+    let (mut index, mut at) = shell.getopts;
+    if index > args.len() + 1 {
+        (index, at) = (1, 0);
+    }
     let silent = spec.first() == Some(&b':');
-    let mut at = shell.getopts_at;
+    // No value: `OPTARG` is unset.
     let (mut option, mut value, mut status) = (b"?".to_vec(), None, 0);
     let arg = args.get(index - 1);
     let is_option = |arg: &Vec<u8>| arg.len() > 1 && arg[0] == b'-';
@@ -175,6 +167,9 @@ pub(super) fn getopts(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
                 }
                 Some(_) => {
                     option = vec![letter];
+                    if shell.dialect == Dialect::Dash {
+                        value = Some(Vec::new());
+                    }
                     if last {
                         (index, at) = (index + 1, 0);
                     }
@@ -194,15 +189,17 @@ pub(super) fn getopts(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
         Ok(()) => Ok(()),
         Err(why) => shell.fatal(&why),
     };
-    set(shell, b"OPTIND", index.to_string().into_bytes())?;
+    // dash counts an argument of which letters are left as done.
+    let shown = index + usize::from(at > 0 && shell.dialect == Dialect::Dash);
+    set(shell, b"OPTIND", shown.to_string().into_bytes())?;
     set(shell, name, option)?;
     match value {
         Some(value) => set(shell, b"OPTARG", value)?,
-        None if shell.dialect == Dialect::Dash => set(shell, b"OPTARG", Vec::new())?,
+        None if status == 1 && shell.dialect == Dialect::Dash => {}
         None => {
             shell.variables.remove(&b"OPTARG"[..]);
         }
     }
-    shell.getopts_at = at;
+    shell.getopts = (index, at);
     Ok(status)
 }

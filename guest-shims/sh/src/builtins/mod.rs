@@ -4,6 +4,8 @@ mod control;
 mod directory;
 mod format;
 mod input;
+mod jobs;
+mod options;
 mod test;
 mod variables;
 
@@ -55,10 +57,13 @@ pub(crate) fn find(name: &[u8], dialect: Dialect) -> Option<(Builtin, Run)> {
         b"test" | b"[" => (regular, test::test),
         b"read" => (regular, input::read),
         b"getopts" => (regular, input::getopts),
-        b"local" => (regular, variables::local),
-        b"wait" => (regular, control::wait),
-        b"kill" => (regular, control::kill),
-        b"hash" => (regular, control::truth),
+        b"local" => {
+            let kind = if dialect == Dialect::Dash { special } else { regular };
+            (kind, variables::local)
+        }
+        b"wait" => (regular, jobs::wait),
+        b"kill" => (regular, jobs::kill),
+        b"hash" => (regular, control::hash),
         b"ulimit" => (regular, control::ulimit),
         b"source" if dialect != Dialect::Dash => (regular, control::source),
         b"alias" | b"unalias" | b"fc" | b"jobs" | b"fg" | b"bg" => (regular, unsupported),
@@ -89,18 +94,23 @@ fn put(shell: &Shell, name: &str, bytes: &[u8]) -> Done {
     }
 }
 
-/// A word in single quotes, as `set` and `export -p` print it.
+/// A word in single quotes, as `set` and `export -p` print it; its own single quotes in double ones.
 pub(crate) fn quote(word: &[u8]) -> Vec<u8> {
-    let mut out = vec![b'\''];
-    for &byte in word {
-        if byte == b'\'' {
-            out.extend_from_slice(b"'\\''");
-        } else {
-            out.push(byte);
+    let mut out = Vec::new();
+    let mut rest = word;
+    loop {
+        let end = rest.iter().position(|&byte| byte == b'\'').unwrap_or(rest.len());
+        out.extend([b"'", &rest[..end], b"'"].concat());
+        rest = &rest[end..];
+        let quotes = rest.iter().take_while(|&&byte| byte == b'\'').count();
+        if quotes > 0 {
+            out.extend([b"\"", &rest[..quotes], b"\""].concat());
+            rest = &rest[quotes..];
+        }
+        if rest.is_empty() {
+            return out;
         }
     }
-    out.push(b'\'');
-    out
 }
 
 /// Complains about an operand that should be a number, which ends the shell.

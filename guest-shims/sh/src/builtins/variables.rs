@@ -1,30 +1,16 @@
 //! Builtins about variables, options and positional parameters.
 
 use super::{number, put, quote};
-use crate::state::{Done, Flow, OPTIONS, Shell};
+use crate::state::{Done, Flow, Shell, options};
 use kiln_sh_syntax::{Dialect, is_name};
 
 /// `export` and `readonly`.
 pub(super) fn export(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
     let exports = words[0] == b"export";
-    let mut rest = &words[1..];
-    let (mut prints, mut takes_back) = (rest.is_empty(), false);
-    while let Some(option) = rest.first().filter(|word| word.len() > 1 && word[0] == b'-') {
-        match &option[..] {
-            b"--" => {
-                rest = &rest[1..];
-                break;
-            }
-            b"-p" => prints = true,
-            b"-n" if shell.dialect != Dialect::Dash => takes_back = true,
-            other => {
-                let option = String::from_utf8_lossy(other).into_owned();
-                return shell.fatal(&format!("export: Illegal option {option}"));
-            }
-        }
-        rest = &rest[1..];
-    }
-    if prints && rest.is_empty() {
+    let known: &[u8] = if shell.dialect == Dialect::Dash { b"p" } else { b"pn" };
+    let (options, rest) = super::options::read(shell, words, known)?;
+    let takes_back = options.iter().any(|(letter, _)| *letter == b'n');
+    if rest.is_empty() {
         let mut text = Vec::new();
         for (name, variable) in &shell.variables {
             let shown = if exports { variable.exported } else { variable.readonly };
@@ -43,7 +29,8 @@ pub(super) fn export(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
         let (name, value) = split(word);
         if !is_name(name) {
             let name = String::from_utf8_lossy(name).into_owned();
-            return shell.fatal(&format!("export: {name}: bad variable name"));
+            let own = String::from_utf8_lossy(&words[0]).into_owned();
+            return shell.fatal(&format!("{own}: {name}: bad variable name"));
         }
         if let Some(value) = value
             && let Err(why) = shell.set(name, value.to_vec())
@@ -72,10 +59,17 @@ pub(super) fn local(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
     if shell.locals.is_empty() {
         return shell.fatal("local: not in a function");
     }
-    if words.get(1).is_some_and(|word| word.starts_with(b"-")) {
-        shell.needs_native("local with options");
-    }
     for word in &words[1..] {
+        if word == b"-" {
+            let options = shell.options;
+            if let Some(scope) = shell.local_options.last_mut() {
+                scope.get_or_insert(options);
+            }
+            continue;
+        }
+        if word.starts_with(b"-") && shell.dialect != Dialect::Dash {
+            shell.needs_native("local with options");
+        }
         let (name, value) = split(word);
         if !is_name(name) {
             let name = String::from_utf8_lossy(name).into_owned();
@@ -105,8 +99,8 @@ pub(super) fn local(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
 
 /// Sets an option by its letter; false when there is none.
 pub(crate) fn set_letter(shell: &mut Shell, letter: u8, on: bool) -> bool {
-    match OPTIONS.iter().position(|(known, _)| *known == letter && letter != 0) {
-        Some(place) => {
+    match options(shell.dialect).find(|(known, ..)| *known == letter && letter != 0) {
+        Some((_, _, place)) => {
             *shell.options.flag(place) = on;
             true
         }
@@ -116,9 +110,8 @@ pub(crate) fn set_letter(shell: &mut Shell, letter: u8, on: bool) -> bool {
 
 /// Sets an option by its name.
 pub(crate) fn set_named(shell: &mut Shell, name: &[u8], on: bool) -> Result<(), Flow> {
-    match OPTIONS.iter().position(|(_, known)| known.as_bytes() == name) {
-        // dash before 0.5.13 has no pipefail.
-        Some(place) if !(place == 8 && shell.dialect == Dialect::Dash) => {
+    match options(shell.dialect).find(|(_, known, _)| known.as_bytes() == name) {
+        Some((_, _, place)) => {
             *shell.options.flag(place) = on;
             Ok(())
         }
@@ -142,19 +135,19 @@ pub(super) fn set(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
     }
     while let Some(word) = rest.first() {
         if word == b"--" {
-            shell.positional = rest[1..].to_vec();
+            shell.replace_positional(rest[1..].to_vec());
             return Ok(0);
         }
         if word == b"-" {
             shell.options.xtrace = false;
             shell.options.verbose = false;
             if rest.len() > 1 {
-                shell.positional = rest[1..].to_vec();
+                shell.replace_positional(rest[1..].to_vec());
             }
             return Ok(0);
         }
         if word.len() < 2 || !matches!(word[0], b'-' | b'+') {
-            shell.positional = rest.to_vec();
+            shell.replace_positional(rest.to_vec());
             return Ok(0);
         }
         let on = word[0] == b'-';
@@ -180,7 +173,7 @@ fn list_options(shell: &mut Shell, readable: bool) -> Done {
     if readable {
         text.push_str("Current option settings\n");
     }
-    for (place, (_, name)) in OPTIONS.iter().enumerate() {
+    for (_, name, place) in options(shell.dialect) {
         let on = *shell.options.flag(place);
         if readable {
             text.push_str(&format!("{name:<16}{}\n", if on { "on" } else { "off" }));
@@ -204,24 +197,15 @@ pub(super) fn shift(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
         return Ok(1);
     }
     shell.positional.drain(..count);
+    if shell.dialect == Dialect::Dash {
+        shell.getopts = (1, 0);
+    }
     Ok(0)
 }
 
 pub(super) fn unset(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
-    let mut rest = &words[1..];
-    let mut functions = false;
-    while let Some(option) = rest.first().filter(|word| word.len() > 1 && word[0] == b'-') {
-        match &option[..] {
-            b"-f" => functions = true,
-            b"-v" => functions = false,
-            b"--" => {}
-            other => {
-                let option = String::from_utf8_lossy(other).into_owned();
-                return shell.fatal(&format!("unset: Illegal option {option}"));
-            }
-        }
-        rest = &rest[1..];
-    }
+    let (options, rest) = super::options::read(shell, words, b"vf")?;
+    let functions = options.last().is_some_and(|(letter, _)| *letter == b'f');
     for name in rest {
         if functions {
             shell.functions.remove(name);
@@ -234,6 +218,11 @@ pub(super) fn unset(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
         if shell.variables.get(name).is_some_and(|variable| variable.readonly) {
             let name = String::from_utf8_lossy(name).into_owned();
             return shell.fatal(&format!("unset: {name}: is read only"));
+        }
+        if name == b"OPTIND"
+            && let Err(why) = shell.restart_getopts(b"")
+        {
+            return shell.fatal(&format!("unset: {why}"));
         }
         shell.variables.remove(name);
     }
