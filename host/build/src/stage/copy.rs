@@ -5,13 +5,13 @@ use std::sync::Arc;
 use kiln_dockerfile::chmod::Mode;
 use kiln_dockerfile::ignore::PatternMatcher;
 use kiln_dockerfile::instruction::{Add, Copy, Paths};
-use kiln_dockerfile::suggest;
 use kiln_rootfs::changes::ChangeSet;
 use kiln_rootfs::copy::{self as engine, Choice, CopyOptions, Source};
 use kiln_rootfs::{Rootfs, Timestamp};
 
 use super::archive;
 use super::filesystem::LayerContent;
+use super::missing::not_found;
 use super::sources::SourceTree;
 use super::wildcard::{self, has_wildcards};
 use super::workdir::{absolute, unix_path};
@@ -366,34 +366,6 @@ fn choose(
         Some(includes) if !includes.matches_or_parent_matches(&path) => Choice::Look,
         _ => Choice::Copy,
     }
-}
-
-fn not_found(source: &dyn Source, written: &str, error: kiln_rootfs::RootfsError) -> BuildError {
-    if !error.is_not_found() {
-        return BuildError::input(format!("\"{written}\"")).with_source(error);
-    }
-    let hint = match near(source, written) {
-        Some(near) => format!("did you mean \"{near}\"?"),
-        None => "the path is looked for in the source's root; .dockerignore may hide it".to_owned(),
-    };
-    BuildError::input(format!("\"{written}\": not found")).with_focus(written).with_hint(hint)
-}
-
-/// The path that a misspelt one is near to: its last part is another.
-fn near(source: &dyn Source, written: &str) -> Option<String> {
-    let (parent, name) = match written.trim_end_matches('/').rsplit_once('/') {
-        Some((parent, name)) => (format!("{parent}/"), name),
-        None => (String::new(), written),
-    };
-    let dir = source.canonicalize(absolute("/", &parent).as_bytes()).ok()?;
-    let names: Vec<String> = source
-        .list(&dir)
-        .ok()?
-        .into_iter()
-        .filter_map(|(name, _)| String::from_utf8(name).ok())
-        .collect();
-    let near = suggest::nearest(name, names.iter().map(String::as_str))?;
-    Some(format!("{parent}{near}"))
 }
 
 #[cfg(test)]

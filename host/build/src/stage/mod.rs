@@ -6,6 +6,7 @@ mod copy;
 mod env;
 mod filesystem;
 mod metadata;
+mod missing;
 mod mounts;
 mod planned;
 mod run;
