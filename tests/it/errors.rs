@@ -210,3 +210,13 @@ fn random(length: usize) -> Vec<u8> {
     };
     (0..length / 8).flat_map(|_| next()).collect()
 }
+
+#[test]
+fn control_characters_of_a_dockerfile_do_not_reach_the_terminal() {
+    let kiln = Kiln::with("FROM scratch\nCOPY \"no\u{1b}cne\u{7}\" /\n");
+    let context = kiln.context();
+    let run = kiln.run(["build", context.to_str().unwrap()]);
+    assert_eq!(run.code, 2, "{}", run.stderr);
+    assert!(run.stderr.contains(r"no\u{1b}cne\u{7}"), "{}", run.stderr);
+    assert!(!run.stderr.contains(['\u{1b}', '\u{7}']), "{:?}", run.stderr);
+}

@@ -14,7 +14,7 @@ use kiln_image::store::Store;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Context, ErrorKind, Result};
-use crate::scratch::random_name;
+use crate::scratch::{make_private_dir, random_name};
 
 /// Changes whenever the meaning of a key or of a record changes.
 const VERSION: &str = "v1";
@@ -94,7 +94,7 @@ impl Cache {
         let path = work_dir.join("cache").join(VERSION);
         let what = || format!("open the cache {}", path.display());
         let here = cap_std::ambient_authority();
-        Dir::create_ambient_dir_all(&path, here).context(ErrorKind::Environment, what)?;
+        make_private_dir(&path)?;
         let dir = Dir::open_ambient_dir(&path, here).context(ErrorKind::Environment, what)?;
         Ok(Self { dir })
     }

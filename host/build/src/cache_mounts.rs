@@ -2,21 +2,27 @@
 //! root file system of its own, whose ledger keeps owners that the disk cannot hold.
 
 use std::fs::File;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kiln_dockerfile::instruction::{Mount, Sharing};
 use kiln_image::digest::Digest;
 use kiln_rootfs::Rootfs;
+use kiln_runner::Cancel;
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use crate::engine::Engine;
 use crate::error::{BuildError, Context, ErrorKind, Result};
-use crate::scratch::random_name;
+use crate::schedule::cancelled;
+use crate::scratch::{make_private_dir, random_name};
 
 /// Private copies of one cache that may be in use at the same time.
 const MAX_PRIVATE: u32 = 1000;
+
+/// How often a build that waits for another one's cache looks again.
+const LOCK_POLL: Duration = Duration::from_millis(50);
 
 /// A cache directory in use; the lock ends with it.
 #[derive(Debug)]
@@ -34,18 +40,17 @@ impl CacheMount {
     pub(crate) fn open(cx: &Engine<'_>, id: &str, mount: &Mount, fill: &Fill<'_>) -> Result<Self> {
         let name = Digest::of(id.as_bytes()).hex();
         let parent = cx.request.work_dir.join("cache-mounts");
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&parent)
-            .context(ErrorKind::Environment, || format!("create {}", parent.display()))?;
+        make_private_dir(&parent)?;
         let at = |name: &str, lock| Self::at(&parent, name, mount, fill, lock);
         match mount.sharing.unwrap_or(Sharing::Shared) {
             Sharing::Shared => at(&name, None),
             Sharing::Locked => {
                 let lock = lock_file(&parent, &format!("{name}.lock"))?;
-                flock(&lock, FlockOperation::LockExclusive)
+                wait_for(&lock, &cx.request.cancel)
                     .context(ErrorKind::Environment, || format!("lock cache {id}"))?;
+                if cx.request.cancel.is_cancelled() {
+                    return Err(cancelled());
+                }
                 at(&name, Some(lock))
             }
             Sharing::Private => {
@@ -103,7 +108,44 @@ fn create(parent: &Path, dir: &Path, mount: &Mount, fill: &Fill<'_>) -> Result<(
     }
 }
 
+/// Waits until nobody else has the lock, or the build is cancelled: another build may never end.
+fn wait_for(lock: &File, cancel: &Cancel) -> rustix::io::Result<()> {
+    while !cancel.is_cancelled() {
+        match flock(lock, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => std::thread::sleep(LOCK_POLL),
+            result => return result,
+        }
+    }
+    Ok(())
+}
+
 fn lock_file(parent: &Path, name: &str) -> Result<File> {
     File::create(parent.join(name))
         .context(ErrorKind::Environment, || format!("create {}", parent.join(name).display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_is_never_given_back_does_not_hold_a_cancelled_build() {
+        let dir = tempfile::tempdir().unwrap();
+        let caches = dir.path().join("caches");
+        make_private_dir(&caches).unwrap();
+        let held = lock_file(&caches, "lock").unwrap();
+        flock(&held, FlockOperation::LockExclusive).unwrap();
+        let mine = lock_file(&caches, "lock").unwrap();
+        let cancel = Cancel::default();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| wait_for(&mine, &cancel));
+            std::thread::sleep(2 * LOCK_POLL);
+            assert!(!waiting.is_finished());
+            cancel.cancel();
+            waiting.join().unwrap().unwrap();
+        });
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(&caches).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "nobody else reaches setuid programs in a cache");
+    }
 }

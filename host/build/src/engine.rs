@@ -22,7 +22,7 @@ use crate::plan::Plan;
 use crate::planned::Planning;
 use crate::remote::{Remotes, redact};
 use crate::request::BuildRequest;
-use crate::scratch::Scratch;
+use crate::scratch::{Scratch, make_private_dir};
 use crate::sources::ImageSources;
 
 /// What a build works with besides its request.
@@ -235,6 +235,7 @@ impl<'a> Engine<'a> {
 
 fn open_store(work_dir: &Path) -> Result<Store> {
     let dir = work_dir.join("store");
+    make_private_dir(&dir)?;
     Store::open(&dir)
         .context(ErrorKind::Environment, || format!("open the content store {}", dir.display()))
         .map_err(|error| error.with_hint("--work-dir must be a directory that kiln can write to"))

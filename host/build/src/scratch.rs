@@ -81,7 +81,9 @@ fn remove_tree(dir: &Path) -> std::io::Result<()> {
     std::fs::remove_dir_all(dir)
 }
 
-fn make_private_dir(dir: &Path) -> Result<()> {
+/// Makes a directory, and those above it, that nobody else may enter: below it are programs of
+/// images that are setuid, and the content of private images.
+pub(crate) fn make_private_dir(dir: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new()
         .recursive(true)

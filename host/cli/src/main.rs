@@ -8,6 +8,7 @@ mod environment;
 mod exit;
 mod foreign;
 mod interrupt;
+mod printable;
 mod progress;
 mod report_error;
 mod spec;

@@ -2,15 +2,17 @@
 
 use kiln_build::BuildError;
 
+use crate::printable::printable;
+
 /// Prints an error: with its place in the Dockerfile when it has one.
 #[expect(clippy::print_stderr, reason = "errors go to stderr")]
 pub(crate) fn print(error: &BuildError) {
     if let Some(text) = error.location() {
-        eprintln!("{}", text.trim_end());
+        eprintln!("{}", printable(text.trim_end(), true));
         return;
     }
-    eprintln!("error: {}", error.chain());
+    eprintln!("error: {}", printable(&error.chain(), false));
     if let Some(hint) = error.hint() {
-        eprintln!("hint: {hint}");
+        eprintln!("hint: {}", printable(hint, false));
     }
 }

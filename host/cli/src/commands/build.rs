@@ -119,7 +119,10 @@ pub(super) fn request(
     if args.push && !outputs.contains(&Output::Registry) {
         outputs.push(Output::Registry);
     }
-    let work_dir = args.work_dir.clone().unwrap_or_else(|| environment.default_work_dir());
+    let work_dir = match &args.work_dir {
+        Some(dir) => dir.clone(),
+        None => environment.own_work_dir()?,
+    };
     let ssh: BTreeMap<_, _> =
         args.ssh.iter().map(|text| secrets::agent(text, environment)).collect::<Result<_>>()?;
     let mut for_git = environment.texts();

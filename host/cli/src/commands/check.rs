@@ -9,6 +9,7 @@ use super::build;
 use crate::args::{BuildArgs, ResultFormat};
 use crate::environment::Environment;
 use crate::exit::ExitStatus;
+use crate::printable::printable;
 use crate::{progress, report_error};
 
 /// Checks a Dockerfile and prints what was found.
@@ -39,7 +40,7 @@ fn findings(request: &BuildRequest, format: ResultFormat) -> Result<bool> {
     let report = kiln_build::check(request, request.target.is_none());
     match format {
         ResultFormat::Json => println!("{}", as_json(request, &report)),
-        ResultFormat::Text => print!("{}", as_text(request, &report)),
+        ResultFormat::Text => print!("{}", printable(&as_text(request, &report), true)),
     }
     if report.warnings.is_empty()
         && let Some(error) = report.error

@@ -12,6 +12,7 @@ use super::{build, services};
 use crate::args::{BuildArgs, ResultFormat};
 use crate::environment::Environment;
 use crate::exit::ExitStatus;
+use crate::printable::printable;
 use crate::{interrupt, progress, report_error};
 
 /// Plans and prints the plan.
@@ -21,7 +22,7 @@ pub(crate) fn run(args: &BuildArgs, format: ResultFormat, environment: &Environm
         Ok((request, planned)) => {
             match format {
                 ResultFormat::Json => println!("{}", as_json(&planned)),
-                ResultFormat::Text => print!("{}", as_text(&request, &planned)),
+                ResultFormat::Text => print!("{}", printable(&as_text(&request, &planned), true)),
             }
             ExitStatus::Success
         }
