@@ -1,0 +1,61 @@
+//! What differs between two results of one step.
+
+use std::collections::BTreeSet;
+
+use crate::stage::{Ended, Entry};
+
+/// Bytes of a file or of output that a difference shows.
+const SHOWN: usize = 300;
+
+/// What differs in exit status, standard output and layer. `since` (seconds since 1970) is when the
+/// stages began: times from then on are each machine's own.
+pub(crate) fn differences(wasi: &Ended, native: &Ended, since: u64) -> Vec<String> {
+    let mut found = Vec::new();
+    if wasi.code != native.code {
+        found.push(format!("exit status {} instead of {}", wasi.code, native.code));
+    }
+    if wasi.stdout != native.stdout {
+        found.push(format!(
+            "stdout {:?} instead of {:?}",
+            cut(&wasi.stdout),
+            cut(&native.stdout)
+        ));
+    }
+    let paths: BTreeSet<&String> = wasi.layer.keys().chain(native.layer.keys()).collect();
+    for path in paths {
+        match (wasi.layer.get(path), native.layer.get(path)) {
+            (Some(ours), Some(theirs)) => {
+                found.extend(entry(ours, theirs, since).map(|what| format!("{path}: {what}")));
+            }
+            (Some(_), None) => found.push(format!("{path}: only under wasi")),
+            (None, _) => found.push(format!("{path}: not under wasi")),
+        }
+    }
+    found
+}
+
+/// What differs on standard error: messages, which no layer holds.
+pub(crate) fn messages(wasi: &Ended, native: &Ended) -> Option<String> {
+    (wasi.stderr != native.stderr)
+        .then(|| format!("stderr {:?} instead of {:?}", cut(&wasi.stderr), cut(&native.stderr)))
+}
+
+fn entry(wasi: &Entry, native: &Entry, since: u64) -> Option<String> {
+    let mut wasi = wasi.clone();
+    if wasi.mtime >= since && native.mtime >= since {
+        wasi.mtime = native.mtime;
+    }
+    if wasi == *native {
+        return None;
+    }
+    if wasi.content != native.content {
+        let text = |bytes: &[u8]| cut(&String::from_utf8_lossy(bytes));
+        return Some(format!("content {:?} instead of {:?}", text(&wasi.content), text(&native.content)));
+    }
+    let plain = |entry: &Entry| Entry { content: Vec::new(), ..entry.clone() };
+    Some(format!("{:?} instead of {:?}", plain(&wasi), plain(native)))
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(SHOWN).collect()
+}

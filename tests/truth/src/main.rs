@@ -1,0 +1,65 @@
+//! `kiln-truth [--skip-refused] [--report FILE] [--base NAME=LAYOUT]... DOCKERFILE|DIR...`: runs the
+//! steps of Dockerfiles under `wasi` and under `namespaces` and says what differs.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use kiln_truth::{Base, Refused, Survey, report};
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run() -> Result<bool> {
+    let (mut bases, mut files, mut out) = (Vec::new(), Vec::new(), None);
+    let mut refused = Refused::Run;
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        match &arg[..] {
+            "--skip-refused" => refused = Refused::Skip,
+            "--report" => out = Some(args.next().context("--report needs a file")?),
+            "--base" => {
+                let value = args.next().context("--base needs NAME=LAYOUT")?;
+                let (name, layout) = value.split_once('=').context("--base needs NAME=LAYOUT")?;
+                bases.push(Base { name: name.to_owned(), layout: layout.into() });
+            }
+            _ => files.extend(dockerfiles(Path::new(&arg))?),
+        }
+    }
+    let mut surveys = Vec::new();
+    for base in &bases {
+        match Survey::run(base, &files, refused)? {
+            Ok(survey) => surveys.push(survey),
+            Err(why) => anyhow::bail!("cannot run: {why}"),
+        }
+    }
+    let text = report(&surveys);
+    match out {
+        Some(file) => std::fs::write(&file, text).with_context(|| file.clone())?,
+        None => println!("{text}"),
+    }
+    Ok(surveys.iter().all(|survey| survey.counts().different == 0))
+}
+
+/// A file, or the files of a directory, sorted.
+fn dockerfiles(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files: Vec<PathBuf> = std::fs::read_dir(path)
+        .with_context(|| path.display().to_string())?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<std::io::Result<_>>()?;
+    files.sort();
+    Ok(files)
+}
