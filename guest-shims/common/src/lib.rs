@@ -8,6 +8,7 @@
 //! beside the real one on the same input.
 
 pub mod args;
+mod busybox;
 mod context;
 pub mod escape;
 pub mod float;

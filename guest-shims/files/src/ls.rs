@@ -142,7 +142,7 @@ impl Ls {
                 }
                 Err(error) => {
                     context.warn_path("cannot access", &operand, &error);
-                    status = 2;
+                    status = trouble();
                 }
             }
         }
@@ -168,7 +168,7 @@ impl Ls {
             Ok(names) => names,
             Err(error) => {
                 context.warn_path("cannot open directory", dir, &error);
-                *status = 2;
+                *status = trouble();
                 return Ok(());
             }
         };
@@ -337,6 +337,11 @@ fn classify(stat: &Stat) -> &'static [u8] {
         sys::S_IFREG if stat.mode & 0o111 != 0 => b"*",
         _ => b"",
     }
+}
+
+/// The exit status when something asked for is not there.
+fn trouble() -> u8 {
+    if sys::is_busybox() { 1 } else { 2 }
 }
 
 /// A size in units of 1024, rounded up, with one digit below ten.

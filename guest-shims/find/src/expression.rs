@@ -389,6 +389,8 @@ impl Parser<'_> {
                 let format = self.argument()?;
                 self.act(Node::PrintFormat(format))
             }
+            // Not every BusyBox has it.
+            b"-delete" if sys::is_busybox() => return Err(native("BusyBox's find -delete")),
             b"-delete" => {
                 self.find.depth_first = true;
                 self.act(Node::Delete)

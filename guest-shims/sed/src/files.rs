@@ -78,7 +78,7 @@ impl Files {
                     Err(error) => {
                         let shown = String::from_utf8_lossy(&name).into_owned();
                         context.warn(format_args!("can't read {shown}: {}", sys::reason(&error)));
-                        self.status = 2;
+                        self.status = missing();
                         continue;
                     }
                 }
@@ -111,7 +111,7 @@ impl Files {
             Err(error) => {
                 let shown = String::from_utf8_lossy(operand).into_owned();
                 context.warn(format_args!("can't read {shown}: {}", sys::reason(&error)));
-                self.status = 2;
+                self.status = missing();
                 return Ok(false);
             }
         };
@@ -211,7 +211,7 @@ impl Files {
             if sys::stat(&name).is_err() {
                 let shown = String::from_utf8_lossy(&name).into_owned();
                 context.warn(format_args!("can't read {shown}: No such file or directory"));
-                self.status = 2;
+                self.status = missing();
             }
             self.waiting.pop_front();
         }
@@ -296,6 +296,11 @@ impl Files {
         self.input = None;
         self.end_edit()
     }
+}
+
+/// The exit status that a file which cannot be read leads to.
+fn missing() -> u8 {
+    if sys::is_busybox() { 1 } else { 2 }
 }
 
 /// Where the original goes: a star in the suffix stands for the name.

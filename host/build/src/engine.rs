@@ -11,7 +11,7 @@ use kiln_image::manifest::Descriptor;
 use kiln_image::store::Store;
 use kiln_registry::Registry;
 use kiln_rootfs::Rootfs;
-use kiln_runner::{Kind, Runner, Step};
+use kiln_runner::{Runner, Step};
 
 use crate::cache::{Cache, KeyBuilder};
 use crate::context::ContextDir;
@@ -191,15 +191,8 @@ impl<'a> Engine<'a> {
         let mut refusals = Vec::new();
         let mut usable = Vec::new();
         for runner in &self.services.runners {
-            match self.request.runner {
-                Some(wanted) if wanted != runner.kind() => continue,
-                // Guests are taken only where they are asked for, until their layers have been
-                // compared with native ones over a corpus.
-                None if runner.kind() == Kind::Wasi => {
-                    refusals.push((Kind::Wasi, "taken only with --runner wasi".to_owned()));
-                    continue;
-                }
-                _ => {}
+            if self.request.runner.is_some_and(|wanted| wanted != runner.kind()) {
+                continue;
             }
             if let Err(reason) = runner.available() {
                 refusals.push((runner.kind(), reason.to_string()));

@@ -10,6 +10,8 @@ mod output;
 mod step;
 mod ulimit;
 
+pub mod etc_files;
+
 pub use errno::errno_name;
 pub use error::{Check, RunError, Unavailable};
 pub use output::{OutputSink, Stream};

@@ -13,4 +13,9 @@ pub enum Stream {
 pub trait OutputSink: Send + Sync {
     /// Some bytes; not cut at line ends.
     fn write(&self, stream: Stream, bytes: &[u8]);
+
+    /// Why the sink takes no more from a runner that can give a step up; such a runner then does.
+    fn refuses(&self) -> Option<String> {
+        None
+    }
 }

@@ -13,7 +13,7 @@ use kiln_image::layout::ImageSource;
 use kiln_image::platform::Platform;
 use kiln_rootfs::changes::{ChangeSet, WriteOptions, diff, write_layer};
 use kiln_rootfs::index::Index;
-use kiln_rootfs::{Rootfs, Timestamp, unpack};
+use kiln_rootfs::{FileType, Rootfs, Timestamp, unpack};
 use kiln_runner::{
     Cancel, Credentials, Limits, Network, OutputSink, RunError, Runner, Step, Stream,
 };
@@ -83,9 +83,28 @@ impl Stage {
         Ok(Self { rootfs, index: None })
     }
 
-    /// Takes up what another stage's directory was copied to.
+    /// Takes up what another stage's directory was copied to. As after unpacking, the rootfs knows
+    /// every file's content, so that a change to what it was already counts as none.
     pub(crate) fn open(dir: &Path) -> Result<Self> {
-        Ok(Self { rootfs: Rootfs::open_existing(dir)?, index: None })
+        let stage = Self { rootfs: Rootfs::open_existing(dir)?, index: None };
+        stage.remember()?;
+        Ok(stage)
+    }
+
+    fn remember(&self) -> Result<()> {
+        let mut all = ChangeSet::new();
+        let mut pending = vec![Vec::new()];
+        while let Some(directory) = pending.pop() {
+            for entry in self.rootfs.read_dir(&directory)? {
+                let at = kiln_rootfs::path::join(&directory, &entry.name);
+                all.add(&at);
+                if entry.file_type == FileType::Dir {
+                    pending.push(at);
+                }
+            }
+        }
+        let mut nowhere = LayerWriter::new(std::io::sink());
+        Ok(write_layer(&self.rootfs, &all, &WriteOptions::default(), &mut nowhere)?)
     }
 
     /// The index that the next step is compared with.
@@ -98,12 +117,19 @@ impl Stage {
 
     /// Makes what a step needs.
     pub(crate) fn make(&mut self, act: &Act) -> Result<()> {
+        let before = self.index()?;
+        self.make_one(act)?;
+        let (changes, after) = diff(before, &self.rootfs)?;
+        self.index = Some(after);
+        self.layer(&changes).map(drop)
+    }
+
+    fn make_one(&mut self, act: &Act) -> Result<()> {
         let (path, file) = match act {
             Act::Dir(path) => (path, None),
             Act::File { path, content, mode } => (path, Some((content, *mode))),
             Act::Run { .. } => return Ok(()),
         };
-        self.index = None;
         let rootfs = &self.rootfs;
         let Some((content, mode)) = file else {
             rootfs.mkdir_all(path.as_bytes(), 0o755)?;
@@ -142,7 +168,7 @@ impl Stage {
             network: Network::None,
             hostname: "kiln".to_owned(),
             extra_hosts: Vec::new(),
-            limits: Limits { timeout: Some(TIMEOUT), shm_size: None },
+            limits: Limits { timeout: Some(TIMEOUT), ..Limits::default() },
             cancel: Cancel::default(),
         }))
     }

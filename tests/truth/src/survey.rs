@@ -205,7 +205,7 @@ impl Pair {
         };
         let eligible = self.wasi.eligible(&ours.rootfs, &step);
         let wasi = match &eligible {
-            Ok(()) => Some(ours.run(&self.wasi, &step)?),
+            Ok(()) => Some(ours.run(&self.wasi, &step)),
             Err(why) if self.refused == Refused::Skip => return Ok(Verdict::Refused(why.clone())),
             Err(_) => None,
         };
@@ -213,8 +213,9 @@ impl Pair {
         let verdict = match (eligible, wasi) {
             (Err(why), _) => Verdict::Refused(why),
             (Ok(()), None) => anyhow::bail!("taken but not run"),
-            (Ok(()), Some(Err(why))) => Verdict::GivenUp(why),
-            (Ok(()), Some(Ok(wasi))) => {
+            (Ok(()), Some(Err(error))) => Verdict::Different(vec![format!("{error:#}")]),
+            (Ok(()), Some(Ok(Err(why)))) => Verdict::GivenUp(why),
+            (Ok(()), Some(Ok(Ok(wasi)))) => {
                 let found = differences(&wasi, &native, since);
                 match messages(&wasi, &native) {
                     _ if !found.is_empty() => Verdict::Different(found),

@@ -30,7 +30,7 @@ pub(super) fn echo(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
     let text = rest.join(&b' ');
     let mut out = Vec::new();
     if escapes {
-        if unescape(&text, Octal::WithZero, &mut out) {
+        if unescape(&text, Octal::WithZero, shell.dialect, &mut out) {
             newline = false;
         }
     } else {
@@ -54,7 +54,7 @@ enum Octal {
 }
 
 /// Replaces escapes; true when `\c` ended the output.
-fn unescape(text: &[u8], octal: Octal, out: &mut Vec<u8>) -> bool {
+fn unescape(text: &[u8], octal: Octal, dialect: Dialect, out: &mut Vec<u8>) -> bool {
     let mut at = 0;
     while let Some(&byte) = text.get(at) {
         at += 1;
@@ -90,6 +90,20 @@ fn unescape(text: &[u8], octal: Octal, out: &mut Vec<u8>) -> bool {
                     at += 1;
                 }
                 out.push(value.to_le_bytes()[0]);
+            }
+            b'x' if dialect != Dialect::Dash => {
+                let (mut value, mut digits) = (0, 0);
+                while digits < 2
+                    && let Some(digit) = text.get(at).and_then(|byte| char::from(*byte).to_digit(16))
+                {
+                    value = value * 16 + digit;
+                    digits += 1;
+                    at += 1;
+                }
+                match digits {
+                    0 => out.extend(b"\\x"),
+                    _ => out.push(value.to_le_bytes()[0]),
+                }
             }
             other => out.extend([b'\\', other]),
         }
@@ -160,7 +174,7 @@ impl Printer<'_> {
                 let end = escape_end(format, at);
                 let bash = self.shell.dialect == Dialect::Bash;
                 let octal = if bash { Octal::PlainQuote } else { Octal::Plain };
-                unescape(&format[at..end], octal, &mut self.out);
+                unescape(&format[at..end], octal, self.shell.dialect, &mut self.out);
                 at = end;
                 continue;
             }
@@ -237,7 +251,7 @@ impl Printer<'_> {
             b'b' => {
                 let text = self.next().cloned().unwrap_or_default();
                 let mut plain = Vec::new();
-                let ended = unescape(&text, Octal::WithZero, &mut plain);
+                let ended = unescape(&text, Octal::WithZero, self.shell.dialect, &mut plain);
                 self.put_text(&plain, layout);
                 return ended;
             }

@@ -1,9 +1,11 @@
 //! `deluser` and `delgroup`.
 
+use std::io::Write;
+
 use shim::{
     Context, Outcome, Stop,
     args::{self, NO, Opt, Order, flag},
-    native,
+    native, sys,
     users::Accounts,
 };
 
@@ -26,11 +28,15 @@ pub(super) fn main(context: &mut Context) -> Outcome {
     if has("remove-home") || set("REMOVE_HOME") || set("REMOVE_ALL_FILES") || set("BACKUP") {
         return Err(native("deluser that removes files"));
     }
+    if sys::lstat(b"/usr/local/sbin/deluser.local").is_ok() {
+        return Err(native("deluser with a deluser.local"));
+    }
+    let quiet = has("quiet");
     let accounts = Accounts::read();
     let is_group = context.name == "delgroup" || has("group");
     super::lock()?;
     match (parsed.operands.as_slice(), is_group) {
-        ([user, group], _) => leave_group(context, &accounts, user, group),
+        ([user, group], _) => leave_group(context, &accounts, user, group, quiet),
         ([name], true) => {
             let Some(found) = accounts.group(name) else {
                 let text = format!("The group `{}' does not exist.", shown(name));
@@ -47,14 +53,26 @@ pub(super) fn main(context: &mut Context) -> Outcome {
             if has("only-if-empty") && !found.members.is_empty() {
                 return Err(Stop::Fail(5, format!("The group `{}' is not empty!", shown(name))));
             }
-            group::remove(context, name, false)
+            say(context, quiet, &format!("Removing group `{}' ...", shown(name)))?;
+            let status = group::remove(context, name, false)?;
+            say(context, quiet || status != 0, "Done.")?;
+            Ok(status)
         }
         ([name], false) => {
             if accounts.user(name).is_none() {
                 let text = format!("The user `{}' does not exist.", shown(name));
                 return missing(context, has("system"), text, 2);
             }
-            userdel::delete(context, name, false, false)
+            if sys::lstat(b"/usr/bin/crontab").is_ok() {
+                return Err(native("deluser of a user with a crontab"));
+            }
+            context.warn(
+                "`/usr/bin/crontab' not executed. Skipping crontab removal. Package `cron' required.",
+            );
+            say(context, quiet, &format!("Removing user `{}' ...", shown(name)))?;
+            let status = userdel::delete(context, name, false, false)?;
+            say(context, quiet || status != 0, "Done.")?;
+            Ok(status)
         }
         _ => Err(native("deluser that asks for a name")),
     }
@@ -65,7 +83,21 @@ fn missing(context: &mut Context, system: bool, text: String, status: u8) -> Out
     Ok(if system { 0 } else { status })
 }
 
-fn leave_group(context: &mut Context, accounts: &Accounts, user: &[u8], group: &[u8]) -> Outcome {
+/// Tells on standard output what is done.
+fn say(context: &mut Context, quiet: bool, text: &str) -> Result<(), Stop> {
+    if !quiet {
+        writeln!(context.out, "{text}")?;
+    }
+    Ok(())
+}
+
+fn leave_group(
+    context: &mut Context,
+    accounts: &Accounts,
+    user: &[u8],
+    group: &[u8],
+    quiet: bool,
+) -> Outcome {
     let Some(found) = accounts.user(user) else {
         return Err(Stop::Fail(2, format!("The user `{}' does not exist.", shown(user))));
     };
@@ -80,9 +112,11 @@ fn leave_group(context: &mut Context, accounts: &Accounts, user: &[u8], group: &
             format!("The user `{}' is not a member of group `{}'.", shown(user), shown(group));
         return Err(Stop::Fail(6, message));
     }
+    let text = format!("Removing user `{}' from group `{}' ...", shown(user), shown(group));
+    say(context, quiet, &text)?;
     let mut databases = Databases::open()?;
     databases.remove_member(group, user);
     databases.save().map_err(|_| fail("cannot change the groups".into()))?;
-    let _ = context;
+    say(context, quiet, "Done.")?;
     Ok(0)
 }

@@ -5,6 +5,7 @@ mod cached;
 mod copy;
 mod env;
 mod filesystem;
+mod held;
 mod metadata;
 mod missing;
 mod mounts;

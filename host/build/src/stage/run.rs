@@ -6,6 +6,7 @@ use kiln_dockerfile::platform::Platform;
 use kiln_runner::{ExitStatus, Kind, Limits, Network, OutputSink, RunError, Runner, Step, Stream};
 
 use super::filesystem::LayerContent;
+use super::held::HeldOutput;
 use super::mounts::StepMounts;
 use super::{Done, StageRun};
 use crate::cache::KeyBuilder;
@@ -186,7 +187,17 @@ impl StageRun<'_> {
             if runner.kind() != Kind::Namespaces {
                 self.note(&format!("runner: {}", runner.kind()));
             }
-            let result = runner.run(rootfs, &step, &sink);
+            let gives_up = runner.kind() == Kind::Wasi && position + 1 < runners.len();
+            let result = if gives_up {
+                let held = HeldOutput::new(&sink);
+                let result = runner.run(rootfs, &step, &held);
+                if !matches!(result, Err(RunError::NeedsNative(_))) {
+                    held.release();
+                }
+                result
+            } else {
+                runner.run(rootfs, &step, &sink)
+            };
             mounted.keep_records(rootfs)?;
             match result {
                 Ok(outcome) if outcome.status.success() => {

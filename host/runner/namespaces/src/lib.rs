@@ -33,7 +33,6 @@ mod availability;
 mod capabilities;
 mod deny;
 mod doctor;
-mod etc_files;
 mod id_map;
 mod init;
 mod placeholder;

@@ -6,13 +6,13 @@
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use kiln_runner::etc_files::{self, EtcFile};
 use kiln_runner::{Credentials, Mount, MountSource, Network, RunError, Step, Ulimit};
 use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
 use rustix::process::{Gid, Uid};
 
-use crate::etc_files::{self, EtcFile};
 use crate::placeholder::Placeholders;
 use crate::resolve::{Resolved, resolve};
 use crate::sys::process::{CommandLine, StringArray};

@@ -11,6 +11,9 @@ use std::io::Read;
 /// Interpreters that are scripts themselves, one after the other, as in Linux.
 const MAX_INTERPRETERS: usize = 4;
 
+/// Where programs are looked for when `PATH` is not set (`execvp(3)`).
+const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
+
 /// Bytes of a WebAssembly program; compiling takes memory and time in proportion.
 const MAX_WASM: u64 = 64 << 20;
 
@@ -38,7 +41,7 @@ pub(crate) fn prepare(
     env: &[Vec<u8>],
 ) -> Result<Launch, Fault> {
     let search =
-        env.iter().rev().find_map(|entry| entry.strip_prefix(b"PATH=")).unwrap_or_default();
+        env.iter().rev().find_map(|entry| entry.strip_prefix(b"PATH=")).unwrap_or(DEFAULT_PATH);
     let mut program = program.to_vec();
     for _ in 0..=MAX_INTERPRETERS {
         match kernel.resolve_program(who, cwd, &program, search)? {
@@ -50,7 +53,10 @@ pub(crate) fn prepare(
                     return Err(Fault::Native("busybox without an applet".to_owned()));
                 }
                 args.remove(0);
-                let applet = String::from_utf8_lossy(&args[0]).into_owned();
+                let applet = match &args[0][..] {
+                    b"ash" => "sh".to_owned(),
+                    applet => String::from_utf8_lossy(applet).into_owned(),
+                };
                 return shim(kernel, &applet, Flavor::BusyBox, args);
             }
             Resolved::Wasm { path } => {

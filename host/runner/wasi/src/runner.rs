@@ -4,12 +4,13 @@ use crate::eligible::check;
 use crate::embedded::GUESTS;
 use crate::fs::{Fs, Identity};
 use crate::imports::Fault;
-use crate::kernel::{End, Event, First, Kernel, Stop, run};
+use crate::kernel::{End, Event, First, Kernel, Known, Stop, run};
 use crate::launch::prepare;
 use crate::machine::Machine;
 use crate::options::Options;
 use kiln_guest_abi::wire::errno;
 use kiln_rootfs::Rootfs;
+use kiln_runner::etc_files;
 use kiln_runner::{ExitStatus, Kind, Outcome, OutputSink, RunError, Runner, Step, Unavailable};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, OnceLock};
@@ -26,13 +27,14 @@ const TICK: Duration = Duration::from_millis(10);
 pub struct WasiRunner {
     options: Options,
     machine: OnceLock<Result<Arc<Machine>, String>>,
+    known: Arc<Known>,
 }
 
 impl WasiRunner {
     /// A runner with these bounds; the engine is made at the first step.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self { options, machine: OnceLock::new() }
+        Self { options, machine: OnceLock::new(), known: Arc::default() }
     }
 
     /// The commands that run as guests, sorted.
@@ -63,9 +65,10 @@ impl WasiRunner {
         // The kernel's threads need a rootfs of their own; it is the same directory and ledger.
         let rootfs = Rootfs::open_existing(rootfs.dir_path())
             .map_err(|error| io("open the rootfs", error))?;
+        let mounted = mounted(step).map_err(RunError::NeedsNative)?;
         let (events, received) = sync_channel(PIECES);
         let kernel = Kernel::new(
-            Fs::new(rootfs),
+            Fs::new(rootfs, mounted, Arc::clone(&self.known)),
             self.machine()?,
             self.options,
             step.hostname.clone(),
@@ -98,7 +101,8 @@ impl Runner for WasiRunner {
         self.available().map_err(|error| error.to_string())?;
         let machine = self.machine().map_err(|error| error.to_string())?;
         let rootfs = Rootfs::open_existing(rootfs.dir_path()).map_err(|error| error.to_string())?;
-        check(&Fs::new(rootfs), &|command| machine.has(command), step)
+        let fs = Fs::new(rootfs, mounted(step)?, Arc::clone(&self.known));
+        check(&fs, &|command| machine.has(command), step)
     }
 
     fn run(
@@ -134,6 +138,13 @@ impl Runner for WasiRunner {
             }
         }
     }
+}
+
+/// Names and sizes of the files that a native step has in `/etc`.
+fn mounted(step: &Step) -> Result<Vec<(Vec<u8>, u64)>, String> {
+    let files = etc_files::files(&step.hostname, &step.extra_hosts)?;
+    let sizes = files.map(|file| (file.name.into_bytes(), file.content.len() as u64));
+    Ok(sizes.into())
 }
 
 /// Starts the step's first process.
@@ -173,7 +184,12 @@ fn attend(kernel: &Kernel, step: &Step, output: &dyn OutputSink, events: &Receiv
     let mut ticked = start;
     loop {
         match events.recv_timeout(TICK) {
-            Ok(Event::Output(stream, bytes)) => output.write(stream, &bytes),
+            Ok(Event::Output(stream, bytes)) => {
+                output.write(stream, &bytes);
+                if let Some(why) = output.refuses() {
+                    kernel.stop(Stop::Native(why));
+                }
+            }
             Ok(Event::Ended) if !kernel.table.any_running() => break,
             Ok(Event::Ended) => {
                 if kernel.table.first_end().is_some() {

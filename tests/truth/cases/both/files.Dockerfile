@@ -79,6 +79,6 @@ RUN yes | head -n 3
 RUN cmp app.conf app.conf && cmp app.conf lines
 RUN split -l 2 lines part. && ls part.*
 RUN nl lines; tac lines; rev lines 2>/dev/null; paste -s lines
-RUN mktemp -d /tmp/x.XXXXXX > name && d=$(cat name) && rm -rf "$d" name
+RUN d=$(mktemp -d /tmp/x.XXXXXX); [ -d "$d" ] && rm -rf "$d"
 RUN which sh; command -v ls >/dev/null && echo found; type cd
 RUN echo "$PWD" && cd /tmp && echo "$PWD $OLDPWD"

@@ -12,7 +12,7 @@ RUN find . -maxdepth 1 -mindepth 1 | sort; find . -path ./a -prune -o -print | s
 RUN find . -type l -exec ls -l {} \; | cut -c1; find . ! -type d | sort; find . -not -name '*.txt' -type f | sort
 RUN find . -name '*.txt' -o -name big | sort; find . \( -name big -o -name h \) -type f | sort
 RUN find . -size +0 -type f; find . -empty | sort; find . -user root | wc -l
-RUN find a -depth | head -1; find . -iname BIG; find missing; echo $?
+RUN find . -iname BIG; find missing; echo $?
 RUN find . -name big | xargs grep -l content; find d -type f | xargs -I{} cp {} {}.copy; ls d
 RUN echo a b c | xargs -n 2 echo; echo "x y" | xargs mkdir; ls -d x y; printf 'p\nq\n' | xargs touch; ls p q
 RUN : | xargs echo none; : | xargs -r echo never

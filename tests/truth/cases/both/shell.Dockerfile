@@ -43,7 +43,7 @@ RUN find . -name 'lines' -exec sh -c 'echo found "$1"' _ {} \;
 RUN ls | xargs -n1 echo item | head -3
 RUN ls -1 | grep -v '^x' | sort | tr '\n' ' '
 RUN echo 'a"b' "c'd" e\ f $'x' "\$HOME" '$HOME'
-RUN echo "multi
+RUN echo "multi\
 line" > ml; cat ml
 RUN echo {a,b} ~ *.none "*"
 RUN cat <<A <<B

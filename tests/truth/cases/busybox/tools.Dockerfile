@@ -16,7 +16,7 @@ RUN cp -r bb cc && cp -a bb dd && mv cc ee && rm -r dd && ls; cp -f e f && ln f 
 RUN tar -czf x.tgz bb && tar -tzf x.tgz && mkdir o && tar -xzf x.tgz -C o && ls o; tar -cf - bb | tar -xf - -C o; gzip f && zcat f.gz && gunzip f.gz
 RUN sha256sum e > s && sha256sum -c s; md5sum e; sha1sum e; base64 e; cksum e; echo x | md5sum -c 2>/dev/null; echo $?
 RUN stat -c '%a %n' e; stat -c %s e; id; whoami; hostname; uname -m; env | grep -c PATH; basename /a/b.c .c; dirname /a/b; expr 1 + 1; test 1 -lt 2 && echo lt
-RUN install -d i/j && install -m 600 e i/e && install -D e i/k/l 2>/dev/null; ls i; mktemp /tmp/mm.XXXXXX | cut -c1-8; realpath ./e; which ls; printenv HOME
+RUN install -d i/j && install -m 600 e i/e && install -D e i/k/l 2>/dev/null; ls i; f=$(mktemp /tmp/mm.XXXXXX); rm $f; realpath ./e; which ls; printenv HOME
 RUN [ -x /bin/ls ] && echo x; [[ -f e ]] && echo dbl; x=abc; echo ${x:1:1} ${x/b/-}; local_test() { local y=1; echo $y; }; local_test
 RUN set -o pipefail; false | true; echo $?
 RUN for i in $(seq 1 3); do echo $i; done; i=0; while true; do i=$((i+1)); [ $i -ge 3 ] && break; done; echo $i; echo $((0x10)) $((1<<4))

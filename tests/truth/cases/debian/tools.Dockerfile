@@ -45,7 +45,7 @@ E
 RUN expand -t4 <<E
 	x
 E
-RUN mktemp -u xx.XXXX | wc -c; mktemp -d -p /tmp -t foo.XXXXXX | cut -c1-9; tee -a teed <<E
+RUN mktemp -u xx.XXXX | wc -c; d=$(mktemp -d -p /tmp -t foo.XXXXXX); rmdir $d; tee -a teed <<E
 t
 E
 RUN od -c t2 | head -1; od -An -tx1 sorted; hexdump -C sorted 2>/dev/null | head -1; xxd sorted 2>/dev/null; dd if=/dev/zero bs=1 count=3 2>/dev/null | od -An -tx1

@@ -163,7 +163,7 @@ impl Fs {
         }
         check_own(&found.path)?;
         place.who.may_remove(&self.parent_of(&found.path)?, &file)?;
-        if !self.rootfs.read_dir(&found.path)?.is_empty() {
+        if !self.read_dir(&found.path)?.is_empty() {
             return Err(FsError::Errno(errno::ENOTEMPTY));
         }
         self.remove(place.who, &found, &file, &mut journal)
@@ -195,6 +195,7 @@ impl Fs {
         for found in [&from, &to] {
             refuse_device(found)?;
             check_own(&found.path)?;
+            device::check_movable(&found.path)?;
         }
         if to.must_be_dir && !source.is_dir() {
             return Err(FsError::Errno(errno::ENOTDIR));

@@ -18,9 +18,13 @@ pub(crate) enum Device {
     Descriptor(u32),
 }
 
-/// Files that a container engine mounts over the image's own: what a step does to them is never
-/// part of a layer.
-const MOUNTED: [&[u8]; 3] = [b"etc/resolv.conf", b"etc/hosts", b"etc/hostname"];
+/// The directory of the files that are mounted over the image's own, and what it is mounted there:
+/// what a step does to them is never part of a layer.
+const ETC: &[u8] = b"etc";
+const MOUNTED: [&str; 3] = ["hostname", "hosts", "resolv.conf"];
+
+/// Directories of the root that every step has, with their modes.
+const TOPS: [(&str, u32); 3] = [("dev", 0o755), ("proc", 0o555), ("sys", 0o555)];
 
 /// The device at a canonical path, if it is one.
 ///
@@ -56,7 +60,14 @@ pub(super) fn at(path: &[u8]) -> Result<Option<Device>> {
 
 /// Whether the path is a directory that exists in a step though the image may lack it.
 pub(super) fn is_directory(path: &[u8]) -> bool {
-    matches!(path, b"dev" | b"proc" | b"sys" | b"dev/fd" | b"proc/self" | b"proc/self/fd")
+    TOPS.iter().any(|(name, _)| path == name.as_bytes())
+        || matches!(path, b"dev/fd" | b"proc/self" | b"proc/self/fd")
+}
+
+/// The name of the mounted file of `/etc` at this path.
+pub(super) fn mounted(path: &[u8]) -> Option<&'static str> {
+    let name = path.strip_prefix(ETC)?.strip_prefix(b"/")?;
+    MOUNTED.into_iter().find(|known| known.as_bytes() == name)
 }
 
 /// Refuses to change or read what a native step has from elsewhere.
@@ -64,7 +75,31 @@ pub(super) fn is_directory(path: &[u8]) -> bool {
 /// # Errors
 /// `Native`.
 pub(super) fn check_mounted(path: &[u8]) -> Result<()> {
-    if MOUNTED.contains(&path) || is_directory(path) { Err(native(path)) } else { Ok(()) }
+    if mounted(path).is_some() || is_directory(path) { Err(native(path)) } else { Ok(()) }
+}
+
+/// Refuses to move a directory with all that is mounted in it.
+///
+/// # Errors
+/// `Native`.
+pub(super) fn check_movable(path: &[u8]) -> Result<()> {
+    if path == ETC { Err(native(path)) } else { Ok(()) }
+}
+
+/// The names that a step finds in a directory though the image may lack them.
+pub(super) fn names_in(path: &[u8]) -> Vec<(&'static str, FileType)> {
+    match path {
+        b"" => TOPS.iter().map(|(name, _)| (*name, FileType::Dir)).collect(),
+        ETC => MOUNTED.iter().map(|name| (*name, FileType::File)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Paths that something is mounted on, for a look at whether the image makes them anything odd.
+pub(super) fn mount_points() -> impl Iterator<Item = (Vec<u8>, FileType)> {
+    let etc = MOUNTED.iter().map(|name| ([b"etc/", name.as_bytes()].concat(), FileType::File));
+    let tops = TOPS.iter().map(|(name, _)| (name.as_bytes().to_vec(), FileType::Dir));
+    etc.chain(tops).chain([(ETC.to_vec(), FileType::Dir)])
 }
 
 fn native(path: &[u8]) -> FsError {
@@ -83,9 +118,19 @@ pub(super) fn metadata(device: Device) -> Metadata {
     synthetic(FileType::Char, 0o666, (1, minor))
 }
 
-/// What `stat(2)` tells of a directory that [`is_directory`] knows.
-pub(super) fn directory_metadata() -> Metadata {
-    synthetic(FileType::Dir, 0o755, (0, 0))
+/// What `stat(2)` tells of a directory that [`is_directory`] knows: a file system of its own.
+pub(super) fn directory_metadata(path: &[u8]) -> Metadata {
+    let top = TOPS.iter().position(|(name, _)| path == name.as_bytes());
+    let mode = top.map_or(0o555, |top| TOPS[top].1);
+    let number = top.map_or(1, |top| top as u64 + 2);
+    Metadata { ino: number, dev: (0, 1), ..synthetic(FileType::Dir, mode, (0, 0)) }
+}
+
+/// What `stat(2)` tells of a mounted file.
+pub(super) fn mounted_metadata(name: &str, size: u64) -> Metadata {
+    let number = MOUNTED.iter().position(|known| *known == name).unwrap_or(0) as u64;
+    let plain = synthetic(FileType::File, 0o644, (0, 0));
+    Metadata { ino: number + 8, dev: (0, 2), size, blocks: size.div_ceil(4096) * 8, ..plain }
 }
 
 fn synthetic(file_type: FileType, mode: u32, rdev: (u32, u32)) -> Metadata {

@@ -120,17 +120,15 @@ impl Fs {
 
     /// `fstat(2)`.
     pub(crate) fn metadata_of(&self, file: &OpenFile) -> Result<Metadata> {
-        Ok(self.rootfs.metadata_fd(file.fd.as_fd())?)
+        Ok(self.seen(self.rootfs.metadata_fd(file.fd.as_fd())?))
     }
 
     /// `stat(2)` of a directory opened earlier.
     pub(crate) fn metadata_at(&self, path: &[u8]) -> Result<Metadata> {
-        match self.rootfs.metadata(path, false) {
-            Err(error) if error.is_not_found() && super::device::is_directory(path) => {
-                Ok(super::device::directory_metadata())
-            }
-            result => Ok(result?),
+        if super::device::is_directory(path) {
+            return Ok(super::device::directory_metadata(path));
         }
+        Ok(self.rootfs.metadata(path, false)?)
     }
 
     /// Where an open file is now, for operations that change it by name; `None` when it has no name
@@ -159,6 +157,9 @@ impl Fs {
     pub(crate) fn get_xattr(&self, place: Place<'_>, follow: bool, name: &[u8]) -> Result<Vec<u8>> {
         let found = self.find(place, follow)?;
         found.existing()?;
+        if super::device::check_mounted(&found.path).is_err() {
+            return Err(FsError::Errno(errno::ENODATA));
+        }
         Ok(self.rootfs.get_xattr(&found.path, name, false)?)
     }
 
@@ -166,6 +167,9 @@ impl Fs {
     pub(crate) fn list_xattr(&self, place: Place<'_>, follow: bool) -> Result<Vec<Vec<u8>>> {
         let found = self.find(place, follow)?;
         found.existing()?;
+        if super::device::check_mounted(&found.path).is_err() {
+            return Ok(Vec::new());
+        }
         Ok(self.rootfs.list_xattr(&found.path, false)?)
     }
 
@@ -185,6 +189,13 @@ impl Fs {
         let mut names = self.rootfs.read_dir(path)?;
         if path.is_empty() {
             names.retain(|entry| entry.name != super::journal::HIDDEN);
+        }
+        for (name, file_type) in super::device::names_in(path) {
+            let name = name.as_bytes();
+            match names.binary_search_by(|entry| entry.name[..].cmp(name)) {
+                Ok(at) => names[at].file_type = file_type,
+                Err(at) => names.insert(at, DirEntry { name: name.to_vec(), file_type }),
+            }
         }
         Ok(names)
     }

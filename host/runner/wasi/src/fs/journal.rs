@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Where removed and overwritten files wait for the end of the transaction, in the root. Guests
 /// cannot name it.
@@ -52,9 +53,36 @@ pub(super) struct Journal {
     kept: u64,
     /// An inode with several names was changed; only a walk finds them all.
     aliased: bool,
+    /// Names in [`HIDDEN`] of inodes that have others.
+    hidden: Hidden,
+}
+
+/// How many names of an inode are kept where guests cannot see them; shared with who asks for the
+/// number of an inode's names.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Hidden(Arc<Mutex<HashMap<u64, u32>>>);
+
+impl Hidden {
+    fn note(&self, ino: u64) {
+        *self.lock().entry(ino).or_default() += 1;
+    }
+
+    /// The number of names of the inode that guests cannot see.
+    pub(super) fn names(&self, ino: u64) -> u32 {
+        self.lock().get(&ino).copied().unwrap_or(0)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, u32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Journal {
+    /// Names that are kept out of sight.
+    pub(super) fn hidden(&self) -> Hidden {
+        self.hidden.clone()
+    }
+
     /// To be called before anything at the path changes.
     pub(super) fn touch(&mut self, rootfs: &Rootfs, at: &[u8]) -> Result<()> {
         let (parent, _) = path::split(at);
@@ -122,6 +150,11 @@ impl Journal {
         let place = self.place(rootfs)?;
         rootfs.rename(at, &place, RenameFlags::empty())?;
         self.undo.push(Undo::Rename { from: place, to: at.to_vec() });
+        if !file.is_dir() && file.nlink > 1 {
+            // Its other names show that one went.
+            self.aliased = true;
+            self.hidden.note(file.ino);
+        }
         Ok(())
     }
 

@@ -19,8 +19,9 @@ pub(crate) use view::stat_of;
 
 use journal::Journal;
 use kiln_rootfs::changes::ChangeSet;
-use kiln_rootfs::{Rootfs, RootfsError};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use kiln_rootfs::{FileType, Metadata, Rootfs, RootfsError};
+use crate::kernel::Known;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Why an operation did not succeed.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,12 +52,55 @@ pub(crate) type Result<T> = std::result::Result<T, FsError>;
 pub(crate) struct Fs {
     rootfs: Rootfs,
     journal: Mutex<Journal>,
+    hidden: journal::Hidden,
+    /// Sizes of the files that are mounted in `/etc`, by name.
+    mounted: Vec<(Vec<u8>, u64)>,
+    known: Arc<Known>,
 }
 
 impl Fs {
-    /// Starts a transaction on the rootfs.
-    pub(crate) fn new(rootfs: Rootfs) -> Self {
-        Self { rootfs, journal: Mutex::default() }
+    /// Starts a transaction on the rootfs; `mounted` are the names and sizes of the files that a
+    /// native step has in `/etc`.
+    pub(crate) fn new(rootfs: Rootfs, mounted: Vec<(Vec<u8>, u64)>, known: Arc<Known>) -> Self {
+        let journal = Journal::default();
+        let hidden = journal.hidden();
+        Self { rootfs, journal: Mutex::new(journal), hidden, mounted, known }
+    }
+
+    /// The file as guests see it: without the names that the journal keeps.
+    fn seen(&self, mut file: Metadata) -> Metadata {
+        if !file.is_dir() && file.nlink > 1 {
+            file.nlink = file.nlink.saturating_sub(self.hidden.names(file.ino));
+        }
+        file
+    }
+
+    fn mounted_size(&self, name: &str) -> u64 {
+        let found = self.mounted.iter().find(|(known, _)| known == name.as_bytes());
+        found.map_or(0, |(_, size)| *size)
+    }
+
+    /// Whether the places that something is mounted on are what they are in any image.
+    ///
+    /// # Errors
+    /// Which one is not: a native run mounts elsewhere then.
+    pub(crate) fn check_mount_points(&self) -> std::result::Result<(), String> {
+        for (path, file_type) in device::mount_points() {
+            match self.rootfs.metadata(&path, false) {
+                Ok(there) if there.file_type != file_type => {
+                    let text = String::from_utf8_lossy(&path);
+                    let what = if file_type == FileType::Dir { "directory" } else { "file" };
+                    return Err(format!("/{text} of the image is no {what}"));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What is known of the image's tools.
+    pub(crate) fn known(&self) -> &Known {
+        &self.known
     }
 
     /// The rootfs itself, for what only reads.

@@ -114,11 +114,15 @@ impl Fs {
         if let Some(device) = device::at(path)? {
             return Ok(Some(Looked::Device(device)));
         }
+        if device::is_directory(path) {
+            return Ok(Some(Looked::There(device::directory_metadata(path))));
+        }
+        if let Some(name) = device::mounted(path) {
+            return Ok(Some(Looked::There(device::mounted_metadata(name, self.mounted_size(name)))));
+        }
         match self.rootfs().metadata(path, false) {
-            Ok(there) => Ok(Some(Looked::There(there))),
-            Err(error) if error.is_not_found() => {
-                Ok(device::is_directory(path).then(|| Looked::There(device::directory_metadata())))
-            }
+            Ok(there) => Ok(Some(Looked::There(self.seen(there)))),
+            Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

@@ -1,7 +1,7 @@
 //! Reading and writing what descriptors stand for.
 
 use super::{Fault, Memory, Result};
-use crate::kernel::{End, Object, Process};
+use crate::kernel::{End, Flavor, Object, Process};
 use kiln_guest_abi::wire::errno;
 use std::sync::Arc;
 
@@ -11,6 +11,9 @@ const PIECE: usize = 64 << 10;
 
 /// `signal(7)`.
 const SIGPIPE: i32 = 13;
+
+/// Standard error.
+const STDERR: u32 = 2;
 
 /// What a descriptor stands for.
 pub(super) fn object(process: &Process, fd: u32) -> Result<Arc<Object>> {
@@ -90,6 +93,9 @@ pub(super) fn write(
     mut offset: Option<u64>,
 ) -> Result<u32> {
     let object = object(process, fd)?;
+    if fd == STDERR && matches!(*object, Object::File(..) | Object::Writer(_)) {
+        check_message(process)?;
+    }
     let mut total = 0_u32;
     for &(at, len) in vectors {
         let mut bytes = memory.slice(at, len)?;
@@ -106,6 +112,19 @@ pub(super) fn write(
         }
     }
     Ok(total)
+}
+
+/// A tool's message goes where the step can read it: its words have to be the native tool's, which
+/// only dash's are known to be.
+fn check_message(process: &Process) -> Result<()> {
+    match process.program.shim() {
+        Some("sh") if process.flavor == Flavor::Gnu => Ok(()),
+        Some(name) => {
+            let command = process.args.first().map_or(name.into(), |arg| String::from_utf8_lossy(arg));
+            Err(Fault::Native(format!("the words of a message of {command}")))
+        }
+        None => Ok(()),
+    }
 }
 
 fn write_one(

@@ -1,6 +1,7 @@
 //! The kernel of one step: processes, descriptors, pipes, and the end of it all.
 
 mod descriptor;
+mod packaged;
 mod pipe;
 mod process;
 mod program;
@@ -8,6 +9,7 @@ mod run;
 mod table;
 
 pub(crate) use descriptor::{Descriptors, Object, ROOT, Ticket};
+pub(crate) use packaged::Known;
 pub(crate) use pipe::pipe;
 pub(crate) use process::{End, Process};
 pub(crate) use program::{Flavor, Program, Resolved, has_shell, resolve};

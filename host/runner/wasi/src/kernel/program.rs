@@ -1,6 +1,7 @@
 //! Which guest a command is, decided by what the image has at its path.
 
 use super::Kernel;
+use super::packaged::{Origin, origin};
 use crate::fs::{Found, Fs, FsError, Identity};
 use crate::imports::Fault;
 use crate::kernel::Process;
@@ -98,7 +99,8 @@ pub(crate) enum Resolved {
 /// Where distributions put their tools.
 const STANDARD: [&[u8]; 4] = [b"bin", b"sbin", b"usr/bin", b"usr/sbin"];
 
-/// Tools that are scripts in Debian or Ubuntu; they count as the distribution's.
+/// Tools that are scripts in Debian or Ubuntu; they count as the distribution's where dpkg's records
+/// say so.
 const SCRIPTS: [&str; 16] = [
     "addgroup",
     "adduser",
@@ -234,30 +236,47 @@ fn classify(
         if name == b"busybox" {
             return Ok(Resolved::BusyBox { path });
         }
+        let command = if command == "ash" { "sh".to_owned() } else { command };
         return shim(is_shim, command, Flavor::BusyBox, path);
     }
     // `/bin` may be a link to `/usr/bin`.
     let directory: &[u8] = if directory.is_empty() { b"/" } else { directory };
     let spelled_in = fs.resolve(who, cwd, directory, true).map_err(Fault::from)?.path;
     let standard = STANDARD.contains(&&spelled_in[..]) && STANDARD.contains(&real_directory);
-    let distribution = elf || SCRIPTS.contains(&command.as_str());
-    if standard && distribution {
-        return match (command.as_str(), real_name) {
-            ("sh", b"dash") => shim(is_shim, command, Flavor::Gnu, path),
-            ("sh" | "bash", b"bash") => shim(is_shim, "sh".into(), Flavor::Bash, path),
-            ("dash", _) => shim(is_shim, "sh".into(), Flavor::Gnu, path),
-            ("sh", other) => {
-                let why = format!("the image's shell is {}", String::from_utf8_lossy(other));
-                Ok(Resolved::Native { path, why })
-            }
-            _ => shim(is_shim, command, Flavor::Gnu, path),
-        };
+    if standard && (elf || SCRIPTS.contains(&command.as_str())) && let Some(file) = &found.metadata {
+        let origin = origin(fs, &found.path, file);
+        if elf && origin == Origin::Other {
+            let shown = String::from_utf8_lossy(&path).into_owned();
+            return Ok(Resolved::Native { path, why: format!("{shown} is not the distribution's") });
+        }
+        if elf || origin == Origin::Package {
+            return tool(is_shim, command, real_name, path);
+        }
     }
     if let Some(line) = head.strip_prefix(b"#!") {
         return script(line, path);
     }
     let why = format!("{} is a program of the image", String::from_utf8_lossy(&path));
     Ok(Resolved::Native { path, why })
+}
+
+/// The guest for a tool of the distribution.
+fn tool(
+    is_shim: &dyn Fn(&str) -> bool,
+    command: String,
+    real_name: &[u8],
+    path: Vec<u8>,
+) -> Result<Resolved, Fault> {
+    match (command.as_str(), real_name) {
+        ("sh", b"dash") => shim(is_shim, command, Flavor::Gnu, path),
+        ("sh" | "bash", b"bash") => shim(is_shim, "sh".into(), Flavor::Bash, path),
+        ("dash", _) => shim(is_shim, "sh".into(), Flavor::Gnu, path),
+        ("sh", other) => {
+            let why = format!("the image's shell is {}", String::from_utf8_lossy(other));
+            Ok(Resolved::Native { path, why })
+        }
+        _ => shim(is_shim, command, Flavor::Gnu, path),
+    }
 }
 
 fn shim(

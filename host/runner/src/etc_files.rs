@@ -11,11 +11,11 @@ const MAX_HOST_NAME: usize = 64;
 
 /// One of the files.
 #[derive(Debug)]
-pub(crate) struct EtcFile {
+pub struct EtcFile {
     /// Its name in `/etc`.
-    pub(crate) name: CString,
+    pub name: CString,
     /// What is in it.
-    pub(crate) content: Vec<u8>,
+    pub content: Vec<u8>,
 }
 
 /// The three files, with the text that BuildKit gives `/etc/hosts`.
@@ -24,7 +24,7 @@ pub(crate) struct EtcFile {
 ///
 /// # Errors
 /// What is wrong with a name or an address: a line break in one would add lines of its own.
-pub(crate) fn files(
+pub fn files(
     hostname: &str,
     extra_hosts: &[(String, String)],
 ) -> Result<[EtcFile; 3], String> {
