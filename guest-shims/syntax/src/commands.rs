@@ -303,7 +303,7 @@ mod tests {
             ("sh -c \"$x\"", "sh ?"),
             ("echo $((1 + $(a)))", "a echo"),
             ("'a' b\\c", "a"),
-            ("/bin/sh -c 'a b'; ash -e x.sh; . ./y; busybox sed x", "/bin/sh ash busybox . <a b> [x.sh] [./y] !sed"),
+            ("/bin/sh -c 'a b'; ash -e x.sh; . ./y; busybox sed x", ". /bin/sh ash busybox <a b> [x.sh] [./y] !sed"),
             ("eval a 'b; c'; eval $x; trap 'd e' EXIT; trap - INT", "eval trap ? <a b; c> <d e>"),
             ("find / -name x -exec a {} \\; -o -execdir b {} +", "a b find"),
             ("y | xargs -r -n 1 -I {} a {}; xargs", "a xargs y"),

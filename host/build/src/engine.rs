@@ -11,7 +11,7 @@ use kiln_image::manifest::Descriptor;
 use kiln_image::store::Store;
 use kiln_registry::Registry;
 use kiln_rootfs::Rootfs;
-use kiln_runner::{Runner, Step};
+use kiln_runner::{Kind, Runner, Step};
 
 use crate::cache::{Cache, KeyBuilder};
 use crate::context::ContextDir;

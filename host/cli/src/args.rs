@@ -125,6 +125,11 @@ pub(crate) struct BuildArgs {
     #[arg(long, value_enum, default_value_t, env = "KILN_RUNNER")]
     pub(crate) runner: RunnerChoice,
 
+    /// Bound on a step under `wasi`: `memory`, `total-memory`, `written` (sizes), `processes`,
+    /// `descriptors`, `files`, `created` (numbers), `time` (seconds)
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) wasi_limit: Vec<String>,
+
     /// How new layers are compressed
     #[arg(long, value_enum, default_value_t)]
     pub(crate) compression: CompressionChoice,

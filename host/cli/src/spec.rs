@@ -1,10 +1,12 @@
 //! Small languages of the command line: `type=oci,dest=out`, `host:1.2.3.4`, `64m`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use kiln_build::{
     BuildError, ContextSource, Destination, NamedContext, Output, Result, context_name,
 };
+use kiln_runner_wasi::Options as WasiOptions;
 
 /// Splits `KEY=VALUE`.
 pub(crate) fn key_value(flag: &str, text: &str) -> Result<(String, String)> {
@@ -87,6 +89,38 @@ pub(crate) fn size(flag: &str, text: &str) -> Result<u64> {
     digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or_else(wrong)
 }
 
+/// `--wasi-limit KEY=VALUE`, all of them.
+pub(crate) fn wasi_limits(texts: &[String]) -> Result<WasiOptions> {
+    const FLAG: &str = "wasi-limit";
+    let mut options = WasiOptions::default();
+    for text in texts {
+        let (key, value) = key_value(FLAG, text)?;
+        let size = || size(FLAG, &value);
+        let number = || -> Result<usize> {
+            let wrong = || BuildError::input(format!("--{FLAG} {text}: expected a number above 0"));
+            value.parse().ok().filter(|number| *number > 0).ok_or_else(wrong)
+        };
+        // More than the machine can address is no bound at all.
+        let bytes = || Ok(usize::try_from(size()?).unwrap_or(usize::MAX));
+        match &key[..] {
+            "memory" => options.guest_memory = bytes()?,
+            "total-memory" => options.total_memory = bytes()?,
+            "written" => options.written = size()?,
+            "processes" => options.processes = number()?,
+            "descriptors" => options.descriptors = number()?,
+            "files" => options.open_files = number()?,
+            "created" => options.created = number()?,
+            "time" => options.time = Duration::from_secs(number()? as u64),
+            _ => {
+                let keys = "memory, total-memory, written, processes, descriptors, files, created, time";
+                return Err(BuildError::input(format!("--{FLAG} {text}: `{key}` is unknown"))
+                    .with_hint(format!("the keys are {keys}")));
+            }
+        }
+    }
+    Ok(options)
+}
+
 /// `--build-context NAME=SOURCE`.
 pub(crate) fn build_context(text: &str) -> Result<(String, NamedContext)> {
     let (name, source) = key_value("build-context", text)?;
@@ -127,6 +161,19 @@ mod tests {
         assert_eq!(output("-").unwrap(), Output::Tar(Destination::Stdout));
         for bad in ["", "type=oci", "type=oci,dest=", "type=x,dest=a", "type=oci,x=1,dest=a"] {
             assert!(output(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn limits_of_guests() {
+        let all = |texts: &[&str]| {
+            wasi_limits(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
+        };
+        let options = all(&["memory=64m", "processes=9", "time=5"]).unwrap();
+        assert_eq!((options.guest_memory, options.processes), (64 << 20, 9));
+        assert_eq!(options.time, Duration::from_secs(5));
+        for bad in ["memory", "memory=x", "processes=0", "time=-1", "speed=3"] {
+            assert!(all(&[bad]).is_err(), "{bad}");
         }
     }
 

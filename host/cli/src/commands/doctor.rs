@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use kiln_runner::{Kind, Runner, Unavailable, errno_name};
+use kiln_runner_wasi::Options as WasiOptions;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatVfsMountFlags, openat, statvfs, unlinkat};
 use rustix::io::Errno;
 
@@ -16,7 +17,8 @@ use crate::exit::ExitStatus;
 #[expect(clippy::print_stdout, reason = "this is the command's result")]
 pub(crate) fn run(args: &DoctorArgs, environment: &Environment) -> ExitStatus {
     let work_dir = args.work_dir.clone().unwrap_or_else(|| environment.default_work_dir());
-    let (report, success) = report(&work_dir, &services::runners(environment, None));
+    let runners = services::runners(environment, WasiOptions::default(), None);
+    let (report, success) = report(&work_dir, &runners);
     print!("{report}");
     if success { ExitStatus::Success } else { ExitStatus::Environment }
 }

@@ -21,13 +21,15 @@ pub(super) fn open(
     cancel: &Cancel,
     refusal: Option<Unavailable>,
 ) -> Result<Services> {
+    let bounds = spec::wasi_limits(&args.wasi_limit)?;
     let registry = registry(args, environment, cancel)?;
-    Ok(Services { registry, runners: runners(environment, refusal) })
+    Ok(Services { registry, runners: runners(environment, bounds, refusal) })
 }
 
 /// Every runner of this program, in order of preference.
 pub(super) fn runners(
     environment: &Environment,
+    bounds: WasiOptions,
     refusal: Option<Unavailable>,
 ) -> Vec<Arc<dyn Runner>> {
     let namespaces = match refusal {
@@ -35,7 +37,7 @@ pub(super) fn runners(
         None => Namespaces::new(environment.os("PATH").map(ToOwned::to_owned)),
     };
     vec![
-        Arc::new(WasiRunner::new(WasiOptions::default())),
+        Arc::new(WasiRunner::new(bounds)),
         Arc::new(namespaces),
         Arc::new(EmulatedRunner::new()),
     ]

@@ -21,8 +21,26 @@ const BUILTINS: [&str; 35] = [
 
 /// Builtins of shells that the shell guest does not have.
 const UNSUPPORTED: [&str; 20] = [
-    "alias", "bg", "builtin", "compgen", "complete", "declare", "dirs", "enable", "fc", "fg", "jobs",
-    "let", "mapfile", "popd", "pushd", "readarray", "shopt", "suspend", "typeset", "unalias",
+    "alias",
+    "bg",
+    "builtin",
+    "compgen",
+    "complete",
+    "declare",
+    "dirs",
+    "enable",
+    "fc",
+    "fg",
+    "jobs",
+    "let",
+    "mapfile",
+    "popd",
+    "pushd",
+    "readarray",
+    "shopt",
+    "suspend",
+    "typeset",
+    "unalias",
 ];
 
 /// Scripts inside scripts; deeper ones are left to a native run.

@@ -1,5 +1,7 @@
 //! What a step may use.
 
+use std::time::Duration;
+
 /// Bounds on what the guests of one step may use. A guest is a program of ours, but what it works on
 /// is the image's and the Dockerfile's, and a `.wasm` program of the image is hostile.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +16,12 @@ pub struct Options {
     pub descriptors: usize,
     /// Files of the host that all guests together hold open; they get `EMFILE` beyond.
     pub open_files: usize,
+    /// Bytes that all guests write to files, whatever is removed again; a full disk.
+    pub written: u64,
+    /// Names that all guests make; a disk without inodes, and memory for the way back.
+    pub created: usize,
+    /// Wall-clock time of the step; an endless loop.
+    pub time: Duration,
 }
 
 impl Default for Options {
@@ -24,6 +32,9 @@ impl Default for Options {
             processes: 256,
             descriptors: 256,
             open_files: 400,
+            written: 16 << 30,
+            created: 2 << 20,
+            time: Duration::from_secs(3600),
         }
     }
 }

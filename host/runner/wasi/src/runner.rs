@@ -68,7 +68,7 @@ impl WasiRunner {
         let mounted = mounted(step).map_err(RunError::NeedsNative)?;
         let (events, received) = sync_channel(PIECES);
         let kernel = Kernel::new(
-            Fs::new(rootfs, mounted, Arc::clone(&self.known)),
+            Fs::new(rootfs, mounted, Arc::clone(&self.known), self.options.created),
             self.machine()?,
             self.options,
             step.hostname.clone(),
@@ -101,7 +101,7 @@ impl Runner for WasiRunner {
         self.available().map_err(|error| error.to_string())?;
         let machine = self.machine().map_err(|error| error.to_string())?;
         let rootfs = Rootfs::open_existing(rootfs.dir_path()).map_err(|error| error.to_string())?;
-        let fs = Fs::new(rootfs, mounted(step)?, Arc::clone(&self.known));
+        let fs = Fs::new(rootfs, mounted(step)?, Arc::clone(&self.known), 0);
         check(&fs, &|command| machine.has(command), step)
     }
 
@@ -169,6 +169,7 @@ fn launch(kernel: &Arc<Kernel>, step: &Step) -> Result<(), RunError> {
         });
     started.map(drop).map_err(|fault| match fault {
         Fault::Native(why) => RunError::NeedsNative(why),
+        Fault::Limit(what) => RunError::Limit(what),
         Fault::End(_) => stopped(step, kernel.stopped()),
         Fault::Errno(number) => RunError::CannotStart {
             program: String::from_utf8_lossy(&name).into_owned(),
@@ -208,6 +209,10 @@ fn attend(kernel: &Kernel, step: &Step, output: &dyn OutputSink, events: &Receiv
             }
             if step.limits.timeout.is_some_and(|limit| start.elapsed() > limit) {
                 kernel.stop(Stop::TimedOut);
+            }
+            let limit = kernel.options.time;
+            if start.elapsed() > limit {
+                kernel.stop(Stop::Limit(format!("time: more than {limit:?}")));
             }
             kernel.machine.tick();
         }

@@ -5,6 +5,7 @@ use super::{Found, Fs, FsError, Identity, Result, device};
 use kiln_guest_abi::wire::{UTIME_NOW, UTIME_OMIT, XATTR_CREATE, XATTR_REPLACE, errno};
 use kiln_rootfs::{FileType, Metadata, Timestamp, path};
 use rustix::fs::RenameFlags;
+use std::sync::atomic::Ordering;
 
 const S_ISGID: u32 = 0o2000;
 
@@ -49,6 +50,9 @@ impl Fs {
         check_own(at)?;
         let parent = self.parent_of(at)?;
         who.may(&parent, WRITE | EXECUTE)?;
+        if self.created.fetch_add(1, Ordering::Relaxed) >= self.most_created {
+            return Err(FsError::Limit(format!("new names: more than {}", self.most_created)));
+        }
         Ok(parent)
     }
 

@@ -60,19 +60,37 @@ pub(super) struct Journal {
 /// How many names of an inode are kept where guests cannot see them; shared with who asks for the
 /// number of an inode's names.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Hidden(Arc<Mutex<HashMap<u64, u32>>>);
+pub(super) struct Hidden(Arc<Mutex<HashMap<u64, Names>>>);
+
+/// Names of an inode: those out of sight, and all.
+#[derive(Clone, Copy, Debug, Default)]
+struct Names {
+    hidden: u32,
+    all: u32,
+}
 
 impl Hidden {
-    fn note(&self, ino: u64) {
-        *self.lock().entry(ino).or_default() += 1;
+    /// A name goes out of sight; the file is as guests saw it.
+    fn note(&self, file: &Metadata) {
+        let mut inodes = self.lock();
+        if file.nlink > 1 || inodes.contains_key(&file.ino) {
+            let names = inodes.entry(file.ino).or_default();
+            names.all = names.all.max(names.hidden + file.nlink);
+            names.hidden += 1;
+        }
     }
 
     /// The number of names of the inode that guests cannot see.
     pub(super) fn names(&self, ino: u64) -> u32 {
-        self.lock().get(&ino).copied().unwrap_or(0)
+        self.lock().get(&ino).map_or(0, |names| names.hidden)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, u32>> {
+    /// Whether some inode lost a name and has others: those show it too.
+    fn some_remain(&self) -> bool {
+        self.lock().values().any(|names| names.hidden < names.all)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Names>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -150,10 +168,8 @@ impl Journal {
         let place = self.place(rootfs)?;
         rootfs.rename(at, &place, RenameFlags::empty())?;
         self.undo.push(Undo::Rename { from: place, to: at.to_vec() });
-        if !file.is_dir() && file.nlink > 1 {
-            // Its other names show that one went.
-            self.aliased = true;
-            self.hidden.note(file.ino);
+        if !file.is_dir() {
+            self.hidden.note(file);
         }
         Ok(())
     }
@@ -251,7 +267,7 @@ impl Journal {
     /// Forgets how to take back, and says what changed; `None` when only a walk can tell.
     pub(super) fn commit(self, rootfs: &Rootfs) -> Result<Option<ChangeSet>> {
         self.clear(rootfs)?;
-        if self.aliased {
+        if self.aliased || self.hidden.some_remain() {
             return Ok(None);
         }
         let mut changes = ChangeSet::new();

@@ -17,10 +17,11 @@ pub(crate) use file::{OpenFile, Opened};
 pub(crate) use resolve::Found;
 pub(crate) use view::stat_of;
 
+use crate::kernel::Known;
 use journal::Journal;
 use kiln_rootfs::changes::ChangeSet;
 use kiln_rootfs::{FileType, Metadata, Rootfs, RootfsError};
-use crate::kernel::Known;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Why an operation did not succeed.
@@ -30,6 +31,8 @@ pub(crate) enum FsError {
     Errno(i32),
     /// Only a native run can do it; the text says what.
     Native(String),
+    /// A bound of the step was reached; the text says which.
+    Limit(String),
 }
 
 impl From<RootfsError> for FsError {
@@ -56,15 +59,32 @@ pub(crate) struct Fs {
     /// Sizes of the files that are mounted in `/etc`, by name.
     mounted: Vec<(Vec<u8>, u64)>,
     known: Arc<Known>,
+    /// Names that were to be made, and how many may be.
+    created: AtomicUsize,
+    most_created: usize,
 }
 
 impl Fs {
     /// Starts a transaction on the rootfs; `mounted` are the names and sizes of the files that a
     /// native step has in `/etc`.
-    pub(crate) fn new(rootfs: Rootfs, mounted: Vec<(Vec<u8>, u64)>, known: Arc<Known>) -> Self {
+    /// `most_created` bounds the names that are made.
+    pub(crate) fn new(
+        rootfs: Rootfs,
+        mounted: Vec<(Vec<u8>, u64)>,
+        known: Arc<Known>,
+        most_created: usize,
+    ) -> Self {
         let journal = Journal::default();
         let hidden = journal.hidden();
-        Self { rootfs, journal: Mutex::new(journal), hidden, mounted, known }
+        Self {
+            rootfs,
+            journal: Mutex::new(journal),
+            hidden,
+            mounted,
+            known,
+            created: AtomicUsize::new(0),
+            most_created,
+        }
     }
 
     /// The file as guests see it: without the names that the journal keeps.

@@ -118,7 +118,10 @@ impl Fs {
             return Ok(Some(Looked::There(device::directory_metadata(path))));
         }
         if let Some(name) = device::mounted(path) {
-            return Ok(Some(Looked::There(device::mounted_metadata(name, self.mounted_size(name)))));
+            return Ok(Some(Looked::There(device::mounted_metadata(
+                name,
+                self.mounted_size(name),
+            ))));
         }
         match self.rootfs().metadata(path, false) {
             Ok(there) => Ok(Some(Looked::There(self.seen(there)))),

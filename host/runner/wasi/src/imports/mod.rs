@@ -24,6 +24,8 @@ pub(crate) enum Fault {
     Errno(i32),
     /// Only a native run can do it.
     Native(String),
+    /// A bound of the step was reached.
+    Limit(String),
     /// The process ends.
     End(End),
 }
@@ -33,6 +35,7 @@ impl From<FsError> for Fault {
         match error {
             FsError::Errno(errno) => Self::Errno(errno),
             FsError::Native(why) => Self::Native(why),
+            FsError::Limit(what) => Self::Limit(what),
         }
     }
 }
@@ -75,6 +78,10 @@ fn settle(process: &Process, fault: Fault) -> wasmtime::Result<i32> {
         Fault::End(end) => Err(end.into()),
         Fault::Native(why) => {
             process.kernel.stop(Stop::Native(why));
+            Err(End::Stopped.into())
+        }
+        Fault::Limit(what) => {
+            process.kernel.stop(Stop::Limit(what));
             Err(End::Stopped.into())
         }
     }

@@ -120,7 +120,8 @@ fn check_message(process: &Process) -> Result<()> {
     match process.program.shim() {
         Some("sh") if process.flavor == Flavor::Gnu => Ok(()),
         Some(name) => {
-            let command = process.args.first().map_or(name.into(), |arg| String::from_utf8_lossy(arg));
+            let command =
+                process.args.first().map_or(name.into(), |arg| String::from_utf8_lossy(arg));
             Err(Fault::Native(format!("the words of a message of {command}")))
         }
         None => Ok(()),
@@ -137,6 +138,7 @@ fn write_one(
     let piece = &bytes[..bytes.len().min(PIECE)];
     match object {
         Object::File(file, _) => {
+            process.kernel.count_written(piece.len()).map_err(Fault::Limit)?;
             process.kernel.fs.writes(file);
             let result = match offset {
                 Some(at) if !file.appends() => rustix::io::pwrite(&file.fd, piece, at),

@@ -20,7 +20,7 @@ use crate::fs::Fs;
 use crate::machine::Machine;
 use crate::options::Options;
 use kiln_runner::Stream;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -69,6 +69,8 @@ pub(crate) struct Kernel {
     pub(crate) open_files: Arc<AtomicUsize>,
     /// Bytes of memory of all guests.
     pub(crate) memory: AtomicUsize,
+    /// Bytes written to files.
+    written: AtomicU64,
     events: SyncSender<Event>,
     stopping: AtomicBool,
     stop: Mutex<Option<Stop>>,
@@ -93,6 +95,7 @@ impl Kernel {
             table: table::Table::default(),
             open_files: Arc::default(),
             memory: AtomicUsize::new(0),
+            written: AtomicU64::new(0),
             events,
             stopping: AtomicBool::new(false),
             stop: Mutex::new(None),
@@ -113,6 +116,16 @@ impl Kernel {
     /// Why the step was ended.
     pub(crate) fn stopped(&self) -> Option<Stop> {
         self.stop.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Counts bytes that are about to be written to a file.
+    ///
+    /// # Errors
+    /// Which bound they pass.
+    pub(crate) fn count_written(&self, bytes: usize) -> Result<(), String> {
+        let limit = self.options.written;
+        let total = self.written.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64;
+        if total > limit { Err(format!("bytes written: more than {limit}")) } else { Ok(()) }
     }
 
     /// Passes output on.

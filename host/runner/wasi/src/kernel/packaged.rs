@@ -26,8 +26,18 @@ const MAX_KNOWN: usize = 4096;
 
 /// Packages that hold nearly all tools, asked first.
 const USUAL: [&str; 12] = [
-    "coreutils", "dash", "sed", "grep", "passwd", "findutils", "tar", "bash", "adduser", "gzip",
-    "debianutils", "libc-bin",
+    "coreutils",
+    "dash",
+    "sed",
+    "grep",
+    "passwd",
+    "findutils",
+    "tar",
+    "bash",
+    "adduser",
+    "gzip",
+    "debianutils",
+    "libc-bin",
 ];
 
 /// What the records say of a file.
@@ -67,9 +77,8 @@ pub(super) fn origin(fs: &Fs, at: &[u8], file: &Metadata) -> Origin {
 fn look_up(fs: &Fs, at: &[u8]) -> Origin {
     let Ok(all) = fs.rootfs().read_dir(RECORDS) else { return Origin::Unknown };
     let suffix = b".md5sums";
-    let is_usual = |name: &[u8]| {
-        USUAL.iter().any(|usual| name.strip_suffix(suffix) == Some(usual.as_bytes()))
-    };
+    let is_usual =
+        |name: &[u8]| USUAL.iter().any(|usual| name.strip_suffix(suffix) == Some(usual.as_bytes()));
     let names: Vec<&[u8]> =
         all.iter().map(|entry| &entry.name[..]).filter(|name| name.ends_with(suffix)).collect();
     if names.is_empty() {
@@ -124,7 +133,10 @@ mod tests {
     fn records_are_found_by_either_path() {
         let records = b"7987cf330ff5bb94015dfbb9eae5a99f  bin/ls\n\
             aa9201e747658fdd2deaec71c60327b1  usr/bin/sort\nshort\n";
-        assert_eq!(recorded(records, b"usr/bin/ls"), Some(&b"7987cf330ff5bb94015dfbb9eae5a99f"[..]));
+        assert_eq!(
+            recorded(records, b"usr/bin/ls"),
+            Some(&b"7987cf330ff5bb94015dfbb9eae5a99f"[..])
+        );
         assert!(recorded(records, b"usr/bin/sort").is_some_and(|hash| hash.starts_with(b"aa92")));
         assert_eq!(recorded(records, b"usr/bin/l"), None);
     }

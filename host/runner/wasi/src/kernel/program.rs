@@ -174,7 +174,7 @@ pub(crate) fn resolve(
                 failure = other;
                 continue;
             }
-            Err(FsError::Native(why)) => return Err(Fault::Native(why)),
+            Err(other) => return Err(other.into()),
         };
         let Some(file) = &found.metadata else { continue };
         if file.file_type != FileType::File || found.device.is_some() || who.may(file, 1).is_err() {
@@ -243,11 +243,17 @@ fn classify(
     let directory: &[u8] = if directory.is_empty() { b"/" } else { directory };
     let spelled_in = fs.resolve(who, cwd, directory, true).map_err(Fault::from)?.path;
     let standard = STANDARD.contains(&&spelled_in[..]) && STANDARD.contains(&real_directory);
-    if standard && (elf || SCRIPTS.contains(&command.as_str())) && let Some(file) = &found.metadata {
+    if standard
+        && (elf || SCRIPTS.contains(&command.as_str()))
+        && let Some(file) = &found.metadata
+    {
         let origin = origin(fs, &found.path, file);
         if elf && origin == Origin::Other {
             let shown = String::from_utf8_lossy(&path).into_owned();
-            return Ok(Resolved::Native { path, why: format!("{shown} is not the distribution's") });
+            return Ok(Resolved::Native {
+                path,
+                why: format!("{shown} is not the distribution's"),
+            });
         }
         if elf || origin == Origin::Package {
             return tool(is_shim, command, real_name, path);

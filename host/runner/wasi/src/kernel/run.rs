@@ -131,16 +131,31 @@ fn copy_state(caller: &mut Caller<'_, Process>, ready: &mut Ready) -> wasmtime::
 
 fn start(kernel: Arc<Kernel>, pid: u32, ready: Ready) -> Result<u32, Fault> {
     let on_thread = Arc::clone(&kernel);
-    let thread = thread::Builder::new()
-        .name("guest".to_owned())
-        .stack_size(THREAD_STACK)
-        .spawn(move || run_to_end(&on_thread, pid, ready));
+    let thread =
+        thread::Builder::new().name("guest".to_owned()).stack_size(THREAD_STACK).spawn(move || {
+            let lost = Lost { kernel: on_thread, pid };
+            run_to_end(&lost.kernel, pid, ready);
+            std::mem::forget(lost);
+        });
     match thread {
         Ok(_) => Ok(pid),
         Err(_) => {
             kernel.table.cancel(pid);
             Err(Fault::Errno(errno::EAGAIN))
         }
+    }
+}
+
+/// Tells of the end of a process whose thread panics, which would be waited for without end.
+struct Lost {
+    kernel: Arc<Kernel>,
+    pid: u32,
+}
+
+impl Drop for Lost {
+    fn drop(&mut self) {
+        self.kernel.stop(Stop::Host("run a guest: its thread panicked".to_owned()));
+        self.kernel.ended(self.pid, End::Stopped);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Guests that mean harm end in an error that says which limit they met, and reach nothing outside.
 
 use crate::harness::{Ran, Stage, step};
-use kiln_runner::{RunError, Step};
+use kiln_runner::RunError;
 use kiln_runner_wasi::Options;
 use std::fs;
 use std::time::{Duration, Instant};
@@ -73,71 +73,46 @@ fn paths_lead_nowhere_but_into_the_rootfs() {
     assert_eq!(ran.changes(), "Set also\nSet inside\n");
 }
 
-/// A module whose `_start` calls one import with hostile numbers and exits with its result.
-fn hostile(module: &str, name: &str, params: &[&str], value: i64) -> Vec<u8> {
-    let types = params.join(" ");
-    let args: String = params.iter().map(|ty| format!("({ty}.const {value}) ")).collect();
-    let text = format!(
-        "(module (import \"{module}\" \"{name}\" (func $f (param {types}) (result i32)))
-          (memory (export \"memory\") 1)
-          (func (export \"_start\") (drop (call $f {args}))))"
+#[test]
+fn what_is_written_and_made_meets_its_limit() {
+    let options = Options { written: 1 << 20, created: 50, ..Options::default() };
+    let Some(stage) = Stage::with(options) else { return };
+    assert!(limit(&stage.sh("yes > big")).contains("bytes written"));
+    assert!(
+        limit(&stage.sh("while :; do yes | head -c 99999 > x; rm x; done")).contains("written")
     );
-    wat::parse_str(text).unwrap()
+    assert!(limit(&stage.sh("n=0; while :; do n=$((n+1)); : > f$n; done")).contains("new names"));
+    assert!(limit(&stage.sh("while mkdir d; do cd d; done")).contains("new names"));
+    let root = stage.rootfs.host_path();
+    assert_eq!(fs::read_dir(root).unwrap().count(), 0, "nothing is left of any of them");
 }
 
 #[test]
-fn no_import_takes_addresses_outside_the_guest() {
+fn time_meets_its_limit() {
+    let options = Options { time: Duration::from_millis(200), ..Options::default() };
+    let Some(stage) = Stage::with(options) else { return };
+    assert!(limit(&stage.sh("while :; do :; done")).contains("time"));
+    assert!(limit(&stage.sh("sleep 100")).contains("time"));
+}
+
+#[test]
+fn recursion_and_giant_arguments_end_in_an_error() {
     let Some(stage) = Stage::new() else { return };
-    let imports: &[(&str, &[&str])] = &[
-        ("args_get", &["i32"; 2]),
-        ("environ_get", &["i32"; 2]),
-        ("clock_time_get", &["i32", "i64", "i32"]),
-        ("fd_read", &["i32"; 4]),
-        ("fd_write", &["i32"; 4]),
-        ("fd_readdir", &["i32", "i32", "i32", "i64", "i32"]),
-        ("fd_filestat_get", &["i32"; 2]),
-        ("fd_prestat_dir_name", &["i32"; 3]),
-        ("path_open", &["i32", "i32", "i32", "i32", "i32", "i64", "i64", "i32", "i32"]),
-        ("path_readlink", &["i32"; 6]),
-        ("path_symlink", &["i32"; 5]),
-        ("poll_oneoff", &["i32"; 4]),
-        ("random_get", &["i32"; 2]),
-    ];
-    let own: &[(&str, &[&str])] = &[
-        ("open", &["i32"; 4]),
-        ("stat", &["i32"; 4]),
-        ("getcwd", &["i32"; 2]),
-        ("getxattr", &["i32"; 7]),
-        ("setxattr", &["i32"; 8]),
-        ("spawn", &["i32"; 2]),
-        ("find_program", &["i32"; 6]),
-        ("wait", &["i32"; 3]),
-        ("pipe", &["i32"; 1]),
-        ("setgroups", &["i32"; 2]),
-        ("getids", &["i32"; 1]),
-        ("fork", &["i32"; 1]),
-    ];
-    let all = imports
-        .iter()
-        .map(|import| ("wasi_snapshot_preview1", import))
-        .chain(own.iter().map(|import| ("kiln", import)));
-    let path = stage.rootfs.host_path().join("hostile.wasm");
-    for (module, (name, params)) in all {
-        for value in [-1, 0x7fff_ffff, 65_535, 0] {
-            fs::write(&path, hostile(module, name, params, value)).unwrap();
-            fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755))
-                .unwrap();
-            let mut step: Step = step(&["/hostile.wasm"]);
-            step.limits.timeout = Some(Duration::from_secs(5));
-            let ran = stage.run(&step);
-            // It ends, one way or another, and the host lives: an error or an exit, no panic.
-            let fine = match &ran.result {
-                Ok(_) | Err(RunError::NeedsNative(_)) => true,
-                // A fork of what exports no stack pointer.
-                Err(RunError::Io { .. }) => *name == "fork",
-                Err(_) => false,
-            };
-            assert!(fine, "{module} {name} {value}: {:?}", ran.result);
-        }
+    for script in
+        ["f() { f; }; f", "f() { g; }; g() { (f); }; f", "eval() { command eval; }; x=$(f)"]
+    {
+        let mut step = step(&["sh", "-c", script]);
+        step.limits.timeout = Some(Duration::from_secs(20));
+        let ran = stage.run(&step);
+        let fine =
+            matches!(&ran.result, Ok(_) | Err(RunError::NeedsNative(_) | RunError::Limit(_)));
+        assert!(fine, "{script}: {:?}", ran.result);
     }
+    let script = "x=aaaaaaaaaaaaaaaa; n=0; while [ $n -lt 22 ]; do x=$x$x; n=$((n+1)); done; ls $x";
+    let ran = stage.sh(script);
+    assert!(matches!(&ran.result, Ok(_) | Err(RunError::Limit(_))), "{:?}", ran.result);
+    let mut step = step(&["sh", "-c", "echo ${#A}"]);
+    step.env.push((b"A".to_vec(), vec![b'x'; 8 << 20]));
+    let ran = stage.run(&step);
+    assert!(ran.result.is_ok() || ran.stderr.contains("long"), "{:?}", ran.result);
 }

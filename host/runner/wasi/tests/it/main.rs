@@ -3,6 +3,7 @@
 mod dash_cases;
 mod eligible;
 mod harness;
+mod hostile;
 mod limits;
 mod smoke;
 mod transaction;

@@ -109,3 +109,55 @@ fn users_other_than_root_are_held_to_the_modes() {
     assert_eq!(ran.stderr.matches("Permission denied").count(), 3, "{}", ran.stderr);
     assert_eq!(ran.changes(), "Set tmp/a\n");
 }
+
+#[test]
+fn what_every_step_has_mounted_is_seen_and_left_alone() {
+    let Some(stage) = Stage::new() else { return };
+    assert_eq!(stage.sh("mkdir /etc && echo x > /etc/own").code(), 0);
+    let ran =
+        stage.sh("ls /etc; ls /; stat -c '%a %s' /etc/hostname /proc; [ -d /dev/fd ] && echo fd");
+    let expected = "hostname\nhosts\nown\nresolv.conf\ndev\netc\nproc\nsys\n644 16\n555 0\nfd\n";
+    assert_eq!((ran.code(), &ran.stdout[..]), (0, expected), "{}", ran.stderr);
+    for script in [
+        "cat /etc/hosts",
+        "cp -a /etc /etc2",
+        "echo x >> /etc/hosts",
+        "rm -f /etc/hostname",
+        "mv /etc /etc2",
+        "chown -R 1 /etc",
+        "ln /etc/hosts /h",
+        "chmod -R 700 /",
+        "find / -type f",
+        "grep -r x /etc",
+        "touch /etc/resolv.conf",
+        "ls /dev",
+        "mkdir /sys/x",
+        "echo x > /proc/self/oom_score_adj",
+    ] {
+        let ran = stage.sh(script);
+        assert!(matches!(ran.result, Err(RunError::NeedsNative(_))), "{script}: {:?}", ran.result);
+    }
+    let ran = stage.sh("ls /etc /");
+    assert!(!ran.stdout.contains("etc2"), "{}", ran.stdout);
+}
+
+#[test]
+fn names_that_the_journal_keeps_are_not_counted() {
+    let Some(stage) = Stage::new() else { return };
+    assert_eq!(stage.sh("echo 1 > a; ln a b; ln a c").code(), 0);
+    let ran = stage.sh("rm a; stat -c %h b; echo 2 > d; mv d b; stat -c %h c");
+    assert_eq!((ran.code(), &ran.stdout[..]), (0, "2\n1\n"), "{}", ran.stderr);
+    // The other name's layer entry changes as well: a walk finds it.
+    assert!(ran.result.unwrap().changes.is_none());
+}
+
+#[test]
+fn a_message_that_the_step_can_read_is_native() {
+    let Some(stage) = Stage::new() else { return };
+    for script in ["cat nothing 2> errors", "cat nothing 2>&1 | grep x"] {
+        let ran = stage.sh(script);
+        assert!(matches!(ran.result, Err(RunError::NeedsNative(_))), "{script}: {:?}", ran.result);
+    }
+    let ran = stage.sh("cat nothing 2> /dev/null; cat nothing; echo done");
+    assert_eq!((ran.code(), &ran.stdout[..]), (0, "done\n"), "{}", ran.stderr);
+}
