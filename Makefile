@@ -7,7 +7,7 @@ DEMO := target/demo
 # The guests' folder builds for WebAssembly; its tests run natively, beside the real tools.
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 
-.PHONY: help guests guests-release demo test conformance fuzz check bench bench-emulated setup toolchain release clean
+.PHONY: help guests guests-release demo test conformance fuzz check bench bench-emulated setup toolchain release clean truth bench-wasi
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -58,6 +58,16 @@ bench-emulated: setup ## measure the emulated runner beside chroot and PRoot: do
 	for program in proot npm pip3; do command -v $$program >/dev/null || apt-get install -y -qq --no-install-recommends proot npm python3-pip; done
 	$(CARGO) build --release --package kiln-runner-emulated --example emulated-run
 	TMPDIR=$(TEST_TMP) python3 tests/bench_emulated.py --write docs/emulated-speed.md
+
+TRUTH := target/release/kiln-truth
+BASES := $(CURDIR)/target/bases
+truth: guests-release setup ## compare layers of wasi and namespaces over tests/truth/cases, and over CORPUS=DIR
+	$(CARGO) build --release --package kiln-truth
+	TMPDIR=$(TEST_TMP) bash tests/truth/report.sh $(TRUTH) $(BASES) $(CORPUS)
+
+bench-wasi: guests-release setup ## time a small step under wasi, namespaces and runc: docs/wasi-speed.md
+	$(CARGO) build --release --package kiln-truth
+	TMPDIR=$(TEST_TMP) bash tests/truth/speed.sh $(TRUTH) $(BASES)
 
 release: guests-release ## a static binary for containers: target/x86_64-unknown-linux-musl/release/kiln
 	command -v musl-gcc >/dev/null || (apt-get update -qq && apt-get install -y -qq musl-tools)

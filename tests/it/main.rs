@@ -29,3 +29,4 @@ mod remote;
 mod reproducible;
 mod restricted;
 mod running;
+mod wasi;

@@ -43,8 +43,16 @@ const LONG: &[(&str, &[&str])] = &[
     (
         "adduser",
         &[
-            "home", "gecos", "shell", "ingroup", "system", "disabled-password", "empty-password",
-            "no-create-home", "uid", "skel",
+            "home",
+            "gecos",
+            "shell",
+            "ingroup",
+            "system",
+            "disabled-password",
+            "empty-password",
+            "no-create-home",
+            "uid",
+            "skel",
         ],
     ),
 ];
@@ -80,7 +88,8 @@ pub(crate) fn check(command: &str, args: &[Vec<u8>]) -> Result<(), Stop> {
         } else if let (Some(short), Some(cluster)) = (short, arg.strip_prefix(b"-")) {
             // Digits are counts (`head -5`), symbols are modes (`chmod -x`) or numbers.
             for (at, letter) in cluster.iter().enumerate() {
-                if command == "chmod" && b"rwxstugoX=+".contains(letter) || letter.is_ascii_digit() {
+                if command == "chmod" && b"rwxstugoX=+".contains(letter) || letter.is_ascii_digit()
+                {
                     break;
                 }
                 let Some(found) = short.bytes().position(|known| known == *letter) else {

@@ -139,8 +139,8 @@ pub fn run(table: &[(&str, Command)]) -> ExitCode {
         context.warn("no such command in this shim");
         return ExitCode::from(127);
     };
-    let outcome = crate::busybox::check(&context.name, &context.args)
-        .and_then(|()| command(&mut context));
+    let outcome =
+        crate::busybox::check(&context.name, &context.args).and_then(|()| command(&mut context));
     let flushed = context.out.flush();
     let status = match (outcome, flushed) {
         (Err(Stop::Native(what)), _) => sys::needs_native(&format!("{}: {what}", context.name)),

@@ -31,8 +31,21 @@ pub fn commands(list: &List) -> Commands {
 
 /// Options of `xargs` that take the next word.
 const XARGS: &[&[u8]] = &[
-    b"-I", b"-n", b"-L", b"-P", b"-s", b"-d", b"-a", b"-E", b"--max-args", b"--max-procs",
-    b"--max-lines", b"--delimiter", b"--replace", b"--arg-file", b"--max-chars",
+    b"-I",
+    b"-n",
+    b"-L",
+    b"-P",
+    b"-s",
+    b"-d",
+    b"-a",
+    b"-E",
+    b"--max-args",
+    b"--max-procs",
+    b"--max-lines",
+    b"--delimiter",
+    b"--replace",
+    b"--arg-file",
+    b"--max-chars",
 ];
 
 /// A word's text; empty when it is known only when it runs.
@@ -303,11 +316,17 @@ mod tests {
             ("sh -c \"$x\"", "sh ?"),
             ("echo $((1 + $(a)))", "a echo"),
             ("'a' b\\c", "a"),
-            ("/bin/sh -c 'a b'; ash -e x.sh; . ./y; busybox sed x", ". /bin/sh ash busybox <a b> [x.sh] [./y] !sed"),
+            (
+                "/bin/sh -c 'a b'; ash -e x.sh; . ./y; busybox sed x",
+                ". /bin/sh ash busybox <a b> [x.sh] [./y] !sed",
+            ),
             ("eval a 'b; c'; eval $x; trap 'd e' EXIT; trap - INT", "eval trap ? <a b; c> <d e>"),
             ("find / -name x -exec a {} \\; -o -execdir b {} +", "a b find"),
             ("y | xargs -r -n 1 -I {} a {}; xargs", "a xargs y"),
-            ("env -i -u X A=$b a; env A=1; nice -n 5 c; timeout -s 9 5 d; nohup e", "a c d e env nice nohup timeout"),
+            (
+                "env -i -u X A=$b a; env A=1; nice -n 5 c; timeout -s 9 5 d; nohup e",
+                "a c d e env nice nohup timeout",
+            ),
         ] {
             assert_eq!(names(script), expected, "{script}");
         }

@@ -97,6 +97,11 @@ pub(crate) fn id(context: &mut Context) -> Outcome {
             let groups = identity.groups.iter().map(|&gid| named(group_name(&accounts, gid), gid));
             groups.collect::<Vec<_>>().join(if has("z") { &b'\0' } else { &b' ' })
         } else {
+            let mut identity = identity;
+            if sys::is_busybox() && parsed.operands.is_empty() {
+                // In the kernel's order, which need not start with the primary group.
+                identity.groups = sys::groups();
+            }
             whole(&accounts, &identity)
         };
         context.out.write_all(&text)?;

@@ -112,7 +112,8 @@ pub(crate) fn wasi_limits(texts: &[String]) -> Result<WasiOptions> {
             "created" => options.created = number()?,
             "time" => options.time = Duration::from_secs(number()? as u64),
             _ => {
-                let keys = "memory, total-memory, written, processes, descriptors, files, created, time";
+                let keys =
+                    "memory, total-memory, written, processes, descriptors, files, created, time";
                 return Err(BuildError::input(format!("--{FLAG} {text}: `{key}` is unknown"))
                     .with_hint(format!("the keys are {keys}")));
             }

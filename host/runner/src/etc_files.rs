@@ -24,10 +24,7 @@ pub struct EtcFile {
 ///
 /// # Errors
 /// What is wrong with a name or an address: a line break in one would add lines of its own.
-pub fn files(
-    hostname: &str,
-    extra_hosts: &[(String, String)],
-) -> Result<[EtcFile; 3], String> {
+pub fn files(hostname: &str, extra_hosts: &[(String, String)]) -> Result<[EtcFile; 3], String> {
     if hostname.len() > MAX_HOST_NAME || !is_word(hostname) {
         return Err(format!("`{hostname}` is not a host name of 1 to {MAX_HOST_NAME} characters"));
     }

@@ -15,11 +15,7 @@ pub(crate) fn differences(wasi: &Ended, native: &Ended, since: u64) -> Vec<Strin
         found.push(format!("exit status {} instead of {}", wasi.code, native.code));
     }
     if wasi.stdout != native.stdout {
-        found.push(format!(
-            "stdout {:?} instead of {:?}",
-            cut(&wasi.stdout),
-            cut(&native.stdout)
-        ));
+        found.push(format!("stdout {:?} instead of {:?}", cut(&wasi.stdout), cut(&native.stdout)));
     }
     let paths: BTreeSet<&String> = wasi.layer.keys().chain(native.layer.keys()).collect();
     for path in paths {
@@ -50,7 +46,11 @@ fn entry(wasi: &Entry, native: &Entry, since: u64) -> Option<String> {
     }
     if wasi.content != native.content {
         let text = |bytes: &[u8]| cut(&String::from_utf8_lossy(bytes));
-        return Some(format!("content {:?} instead of {:?}", text(&wasi.content), text(&native.content)));
+        return Some(format!(
+            "content {:?} instead of {:?}",
+            text(&wasi.content),
+            text(&native.content)
+        ));
     }
     let plain = |entry: &Entry| Entry { content: Vec::new(), ..entry.clone() };
     Some(format!("{:?} instead of {:?}", plain(&wasi), plain(native)))

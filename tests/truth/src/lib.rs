@@ -9,10 +9,13 @@
 //! - `stage`: a copy of a base, a runner, and what a step did in it.
 //! - `compare`: what differs between two such results.
 //! - `survey`: whole files, counted; the report.
+//! - `speed`: how long a small step takes.
 
 mod compare;
 mod script;
+mod speed;
 mod stage;
 mod survey;
 
-pub use survey::{Base, Counts, Refused, Survey, Verdict, report};
+pub use speed::speed;
+pub use survey::{Base, Counts, Refused, Survey, Verdict, report, summary};

@@ -1,5 +1,6 @@
-//! `kiln-truth [--skip-refused] [--report FILE] [--base NAME=LAYOUT]... DOCKERFILE|DIR...`: runs the
-//! steps of Dockerfiles under `wasi` and under `namespaces` and says what differs.
+//! `kiln-truth [--skip-refused] [--summary] [--report FILE] [--base NAME=LAYOUT]... FILE|DIR...`: runs
+//! the steps of Dockerfiles under `wasi` and under `namespaces` and says what differs.
+//! `kiln-truth --speed --base NAME=LAYOUT`: says how long a small step takes under each runner.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
 
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use kiln_truth::{Base, Refused, Survey, report};
+use kiln_truth::{Base, Refused, Survey, report, speed, summary};
 
 fn main() -> ExitCode {
     match run() {
@@ -22,10 +23,12 @@ fn main() -> ExitCode {
 
 fn run() -> Result<bool> {
     let (mut bases, mut files, mut out) = (Vec::new(), Vec::new(), None);
-    let mut refused = Refused::Run;
+    let (mut refused, mut short, mut timed) = (Refused::Run, false, false);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match &arg[..] {
+            "--summary" => short = true,
+            "--speed" => timed = true,
             "--skip-refused" => refused = Refused::Skip,
             "--report" => out = Some(args.next().context("--report needs a file")?),
             "--base" => {
@@ -36,6 +39,12 @@ fn run() -> Result<bool> {
             _ => files.extend(dockerfiles(Path::new(&arg))?),
         }
     }
+    if timed {
+        for base in &bases {
+            println!("{}", speed(base)?);
+        }
+        return Ok(true);
+    }
     let mut surveys = Vec::new();
     for base in &bases {
         match Survey::run(base, &files, refused)? {
@@ -43,7 +52,7 @@ fn run() -> Result<bool> {
             Err(why) => anyhow::bail!("cannot run: {why}"),
         }
     }
-    let text = report(&surveys);
+    let text = if short { summary(&surveys) } else { report(&surveys) };
     match out {
         Some(file) => std::fs::write(&file, text).with_context(|| file.clone())?,
         None => println!("{text}"),

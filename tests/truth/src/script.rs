@@ -70,9 +70,7 @@ pub(crate) fn acts(text: &str) -> Result<Vec<Act>> {
                 Kind::Run(run) => {
                     let argv = match run.script() {
                         Script::Exec(argv) => argv,
-                        Script::Shell(text) => {
-                            state.shell.iter().cloned().chain([text]).collect()
-                        }
+                        Script::Shell(text) => state.shell.iter().cloned().chain([text]).collect(),
                         // It would need a mount, which no guest has.
                         Script::File { .. } => continue,
                     };

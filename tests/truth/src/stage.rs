@@ -211,7 +211,11 @@ impl Stage {
     ///
     /// # Errors
     /// The runner failed, left something behind, or did not know what it changed.
-    pub(crate) fn run(&mut self, runner: &dyn Runner, step: &Step) -> Result<Result<Ended, String>> {
+    pub(crate) fn run(
+        &mut self,
+        runner: &dyn Runner,
+        step: &Step,
+    ) -> Result<Result<Ended, String>> {
         let before = self.index()?;
         let output = Output::default();
         let outcome = runner.run(&self.rootfs, step, &output);

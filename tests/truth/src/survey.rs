@@ -244,9 +244,9 @@ fn clone(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The report, as Markdown.
+/// The counts, as a Markdown table.
 #[must_use]
-pub fn report(surveys: &[Survey]) -> String {
+pub fn summary(surveys: &[Survey]) -> String {
     let mut text = String::from(
         "| base | steps | eligible | share | equal | given up at run time | different |\n\
          |---|---|---|---|---|---|---|\n",
@@ -270,6 +270,13 @@ pub fn report(surveys: &[Survey]) -> String {
             counts.different
         );
     }
+    text
+}
+
+/// The counts, and each step that is not equal in all.
+#[must_use]
+pub fn report(surveys: &[Survey]) -> String {
+    let mut text = summary(surveys);
     for survey in surveys {
         for (title, pick) in SECTIONS {
             let lines: Vec<String> = survey.judged.iter().filter_map(pick).collect();

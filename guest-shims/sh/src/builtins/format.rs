@@ -94,7 +94,8 @@ fn unescape(text: &[u8], octal: Octal, dialect: Dialect, out: &mut Vec<u8>) -> b
             b'x' if dialect != Dialect::Dash => {
                 let (mut value, mut digits) = (0, 0);
                 while digits < 2
-                    && let Some(digit) = text.get(at).and_then(|byte| char::from(*byte).to_digit(16))
+                    && let Some(digit) =
+                        text.get(at).and_then(|byte| char::from(*byte).to_digit(16))
                 {
                     value = value * 16 + digit;
                     digits += 1;

@@ -42,9 +42,14 @@ fn report(work_dir: &Path, runners: &[std::sync::Arc<dyn Runner>]) -> (String, b
     }
     let native = working.iter().find(|kind| **kind != Kind::Wasi);
     let verdict = match native {
+        Some(native) if working.contains(&Kind::Wasi) => {
+            format!(
+                "are run by wasi where it can, else by {native}, unless --runner says otherwise"
+            )
+        }
         Some(native) => format!("are run by {native}, unless --runner says otherwise"),
         None if working.contains(&Kind::Wasi) => {
-            "need --runner wasi, which runs none of the image's own programs".to_owned()
+            "are run by wasi alone: those whose every command it has a guest for".to_owned()
         }
         None => "cannot be run here".to_owned(),
     };

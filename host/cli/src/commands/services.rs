@@ -36,11 +36,7 @@ pub(super) fn runners(
         Some(refusal) => Namespaces::refused(refusal),
         None => Namespaces::new(environment.os("PATH").map(ToOwned::to_owned)),
     };
-    vec![
-        Arc::new(WasiRunner::new(bounds)),
-        Arc::new(namespaces),
-        Arc::new(EmulatedRunner::new()),
-    ]
+    vec![Arc::new(WasiRunner::new(bounds)), Arc::new(namespaces), Arc::new(EmulatedRunner::new())]
 }
 
 fn registry(args: &BuildArgs, environment: &Environment, cancel: &Cancel) -> Result<Registry> {
