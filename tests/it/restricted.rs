@@ -175,7 +175,7 @@ fn doctor_names_what_is_refused() {
         assert!(emulated.contains(line), "{text}");
     }
     assert!(
-        text.ends_with("RUN steps are run by emulated, unless --runner says otherwise\n"),
+        text.ends_with("RUN steps are run by wasi where it can, else by emulated, unless --runner says otherwise\n"),
         "{text}"
     );
     assert_eq!(std::fs::read_dir(&work).unwrap().count(), 0, "the doctor cleans up");

@@ -101,7 +101,7 @@ pub(crate) fn wasi_limits(texts: &[String]) -> Result<WasiOptions> {
             value.parse().ok().filter(|number| *number > 0).ok_or_else(wrong)
         };
         // More than the machine can address is no bound at all.
-        let bytes = || Ok(usize::try_from(size()?).unwrap_or(usize::MAX));
+        let bytes = || -> Result<usize> { Ok(usize::try_from(size()?).unwrap_or(usize::MAX)) };
         match &key[..] {
             "memory" => options.guest_memory = bytes()?,
             "total-memory" => options.total_memory = bytes()?,
