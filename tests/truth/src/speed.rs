@@ -20,6 +20,9 @@ use crate::survey::Base;
 /// Steps of a build whose sum is compared.
 const STEPS: usize = 20;
 
+/// What root in a step needs for it, as JSON.
+const CAPABILITIES: &str = r#"["CAP_CHOWN","CAP_DAC_OVERRIDE"]"#;
+
 /// Drops a step's output.
 struct Nowhere;
 
@@ -105,8 +108,8 @@ impl<'a> Runc<'a> {
         let Act::Run { argv, .. } = act else { return Ok(()) };
         let config = format!(
             r#"{{"ociVersion":"1.0.2","process":{{"user":{{"uid":0,"gid":0}},"args":{argv:?},
-            "env":["PATH=/usr/bin:/bin"],"cwd":"/","capabilities":{{"bounding":["CAP_CHOWN"],
-            "effective":["CAP_CHOWN"],"permitted":["CAP_CHOWN"]}}}},"root":{{"path":{:?}}},
+            "env":["PATH=/usr/bin:/bin"],"cwd":"/","capabilities":{{"bounding":{CAPABILITIES},
+            "effective":{CAPABILITIES},"permitted":{CAPABILITIES}}}}},"root":{{"path":{:?}}},
             "mounts":[{{"destination":"/proc","type":"proc","source":"proc"}}],
             "linux":{{"namespaces":[{{"type":"mount"}},{{"type":"pid"}},{{"type":"ipc"}},{{"type":"uts"}}]}}}}"#,
             self.root
