@@ -75,7 +75,7 @@ fn set(shell: &mut Shell, name: &[u8], value: Vec<u8>) -> Result<(), String> {
 fn fail(shell: &Shell, target: &[u8], why: &str) -> Done {
     let target = String::from_utf8_lossy(target);
     shell.complain(&format!("cd: can't cd to {target}: {why}"));
-    Ok(if shell.dialect == Dialect::Dash { 2 } else { 1 })
+    Ok(if shell.dialect == Dialect::Bash { 1 } else { 2 })
 }
 
 /// Changes the directory; gives what `PWD` becomes.
