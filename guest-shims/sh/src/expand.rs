@@ -352,6 +352,10 @@ impl Shell {
         if matches!(op, ParamOp::Slice { .. }) {
             self.needs_native("${@:…}");
         }
+        if self.positional.is_empty() && matches!(op, ParamOp::Trim(..)) {
+            // The pattern is expanded all the same: it may assign, or be an error.
+            self.operate(b"", op)?;
+        }
         let mut values = Vec::new();
         for value in self.positional.clone() {
             values.push(self.operate(&value, op)?);
