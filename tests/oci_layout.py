@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""oci_layout.py ROOTFS.tar DIR TAG: a one-layer OCI layout, made without kiln: what it builds from
+"""oci_layout.py ROOTFS.tar DIR TAG [LEVEL]: a one-layer OCI layout, made without kiln: what it builds from
 must not depend on what is tested."""
 import gzip
 import hashlib
@@ -9,7 +9,7 @@ import shutil
 import sys
 
 
-def main(tar: str, out: str, tag: str) -> None:
+def main(tar: str, out: str, tag: str, level: str = "6") -> None:
     blobs = pathlib.Path(out, "blobs", "sha256")
     blobs.mkdir(parents=True)
 
@@ -20,7 +20,7 @@ def main(tar: str, out: str, tag: str) -> None:
 
     plain = hashlib.sha256()
     packed = pathlib.Path(out, "layer.part")
-    with open(tar, "rb") as source, gzip.GzipFile(packed, "wb", 6, mtime=0) as sink:
+    with open(tar, "rb") as source, gzip.GzipFile(packed, "wb", int(level), mtime=0) as sink:
         while piece := source.read(1 << 20):
             plain.update(piece)
             sink.write(piece)

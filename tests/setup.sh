@@ -2,13 +2,15 @@
 # Installs what the tests need and makes the base images they build from, once, under target/bases:
 #   debian/  OCI layout (tag bookworm), Debian 12 minbase by mmdebstrap
 #   busybox/ OCI layout (tag latest), Debian's busybox-static
+#   tools/   OCI layout (tag latest), Debian 12 with compilers, git, Python, Node and Rust
+#   apt/     a flat repository of packages whose maintainer scripts change users, owners and modes
 # Needs root for apt-get; without it, missing programs make their tests skip with a printed line.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bases=${KILN_TEST_BASES:-$PWD/target/bases}
 packages=(docker-registry skopeo umoci runc mmdebstrap busybox-static uidmap apache2-utils
     libcap2-bin attr time xz-utils zstd bzip2 dash git openssh-server openssh-client ca-certificates
-    util-linux mawk adduser passwd diffutils unzip zip openssl)
+    util-linux mawk adduser passwd diffutils unzip zip openssl dpkg-dev)
 missing=()
 for package in "${packages[@]}"; do
     dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
@@ -22,9 +24,9 @@ if [ ${#missing[@]} -gt 0 ]; then
     fi
 fi
 mkdir -p "$bases"
-make_layout() { # TAR LAYOUT TAG
+make_layout() { # TAR LAYOUT TAG [LEVEL]
     rm -rf "$2.part"
-    python3 tests/oci_layout.py "$1" "$2.part" "$3"
+    python3 tests/oci_layout.py "$1" "$2.part" "$3" ${4:+"$4"}
     rm -rf "$2"
     mv "$2.part" "$2"
 }
@@ -49,4 +51,25 @@ if [ ! -f "$bases/busybox/index.json" ] && [ -x /bin/busybox ]; then
     rm -rf "$root"
     make_layout "$bases/busybox.tar" "$bases/busybox" latest
     rm "$bases/busybox.tar"
+fi
+if [ ! -f "$bases/tools/index.json" ] && command -v mmdebstrap >/dev/null; then
+    mmdebstrap --quiet --variant=minbase bookworm "$bases/tools.tar" \
+        --include=gcc,libc6-dev,musl-tools,make,git,python3-pip,python3-venv,npm,cargo \
+        --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+        --dpkgopt='path-exclude=/usr/share/locale/*'
+    tar --delete -f "$bases/tools.tar" ./dev
+    make_layout "$bases/tools.tar" "$bases/tools" latest 1
+    rm "$bases/tools.tar"
+fi
+if [ ! -f "$bases/apt/Packages" ] && command -v mmdebstrap >/dev/null && command -v dpkg-scanpackages >/dev/null; then
+    rm -rf "$bases/apt.part"
+    mkdir -p "$bases/apt.part"
+    install='DEBIAN_FRONTEND=noninteractive chroot "$1" apt-get -qq install -y --download-only --no-install-recommends'
+    mmdebstrap --quiet --variant=minbase --skip=cleanup/apt \
+        --customize-hook="$install openssh-client cron dbus man-db exim4-daemon-light sudo gosu tini adduser libcap2-bin" \
+        --customize-hook="sync-out /var/cache/apt/archives $bases/apt.part" bookworm /dev/null
+    rm -rf "$bases/apt.part"/{lock,partial}
+    (cd "$bases/apt.part" && dpkg-scanpackages --multiversion . >Packages 2>/dev/null)
+    rm -rf "$bases/apt"
+    mv "$bases/apt.part" "$bases/apt"
 fi

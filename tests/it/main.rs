@@ -17,6 +17,7 @@ mod contexts;
 mod copying;
 mod credentials;
 mod diagnostics;
+mod differential;
 mod errors;
 mod fidelity;
 mod git;

@@ -333,7 +333,23 @@ impl Credentials {
             count += 1;
         }
         self.count.store(count, Relaxed);
+        self.sort_groups(count);
         self.note_change();
+    }
+
+    /// getgroups(2) gives them in ascending order, whatever order they were set in.
+    fn sort_groups(&self, count: usize) {
+        for end in 1..count {
+            for pair in self.groups.get(..=end).unwrap_or(&[]).windows(2).rev() {
+                let [left, right] = pair else { break };
+                let (first, second) = (left.load(Relaxed), right.load(Relaxed));
+                if first <= second {
+                    break;
+                }
+                left.store(second, Relaxed);
+                right.store(first, Relaxed);
+            }
+        }
     }
 
     /// Effective, permitted, inheritable and bounding capabilities.
@@ -447,6 +463,15 @@ mod tests {
         assert_eq!(c.set_groups(&[0]), Err(Errno::PERM));
         assert_eq!(c.caps()[0], 0);
         assert!(c.in_group(65534) && !c.in_group(0));
+    }
+
+    #[test]
+    fn groups_are_kept_in_order() {
+        let c = user(0);
+        c.set_groups(&[100, 7, 50, 7, 1]).unwrap();
+        assert_eq!(c.groups().collect::<Vec<_>>(), [1, 7, 7, 50, 100]);
+        c.set_groups(&[9]).unwrap();
+        assert_eq!(c.groups().collect::<Vec<_>>(), [9]);
     }
 
     #[test]

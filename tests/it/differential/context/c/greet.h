@@ -1,0 +1,1 @@
+int alpha(int), beta(int), epsilon(int), delta(int);

@@ -1,0 +1,12 @@
+const fs = require('fs');
+const path = require('path');
+const deps = Object.keys(require('./package.json').dependencies).sort();
+const sum = deps.map((name) => require(name)).reduce((a, b) => a + b, 0);
+fs.mkdirSync('out/deep/er', { recursive: true, mode: 0o750 });
+fs.writeFileSync('out/sum', `${deps.length} ${sum} ${path.basename(process.execPath)} ${process.cwd()}\n`);
+fs.symlinkSync('../sum', 'out/deep/link');
+fs.copyFileSync('out/sum', 'out/copy');
+fs.chmodSync('out/copy', 0o604);
+fs.chownSync('out/copy', 12, 34);
+fs.renameSync('out/deep/er', 'out/deep/est');
+require('child_process').execFileSync('sh', ['-c', 'echo child > out/child']);
