@@ -58,6 +58,7 @@ fn what_cannot_be_fetched() {
     let cases = HashMap::from([
         (format!("ADD {url}/none /"), (4, "404")),
         ("ADD http://127.0.0.1:1/x /".to_owned(), (4, "refused")),
+        ("ADD http://169.254.169.254/latest/ /".to_owned(), (2, "metadata service")),
         (format!("ADD --checksum=md5:00 {url}/hello /"), (2, "md5")),
         (format!("ADD --checksum={HELLO} Dockerfile /"), (2, "HTTP(S) or Git")),
         (format!("ADD --checksum={HELLO} {url}/hello {url}/hello /"), (2, "multiple sources")),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use reqwest::{Certificate, Client, NoProxy, Proxy, redirect, retry};
 
+use super::metadata;
 use crate::error::{BuildError, Context, ErrorKind, Result};
 
 /// The most redirects that are followed, as in Go's client: a server can send us round for ever.
@@ -35,6 +36,7 @@ fn build(env: &BTreeMap<String, String>, tls: bool) -> Result<Client> {
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(SILENCE_TIMEOUT)
         .http1_only()
+        .dns_resolver(metadata::Resolver)
         // The environment counts only as far as it was handed to us.
         .no_proxy();
     for proxy in proxies(env)? {
@@ -54,6 +56,9 @@ fn build(env: &BTreeMap<String, String>, tls: bool) -> Result<Client> {
 fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
     if attempt.previous().len() > MAX_REDIRECTS {
         return attempt.error(format!("stopped after {MAX_REDIRECTS} redirects"));
+    }
+    if let Err(refused) = metadata::check(attempt.url()) {
+        return attempt.error(refused);
     }
     match attempt.url().scheme() {
         "http" | "https" => attempt.follow(),

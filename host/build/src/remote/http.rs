@@ -12,7 +12,7 @@ use kiln_runner::Cancel;
 use reqwest::header::LAST_MODIFIED;
 use reqwest::{Response, Url};
 
-use super::{client, redact};
+use super::{client, metadata, redact};
 use crate::error::{BuildError, Context, ErrorKind, Result};
 use crate::schedule::cancelled;
 
@@ -103,6 +103,8 @@ pub(super) fn download(
 ) -> Result<HttpFile> {
     let parsed = Url::parse(url)
         .map_err(|error| BuildError::input(format!("invalid URL {}: {error}", redact(url))))?;
+    metadata::check(&parsed)
+        .map_err(|refused| BuildError::input(format!("GET {}: {refused}", redact(url))))?;
     let client = client::new(url, fetch.env)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -4,6 +4,7 @@ mod add;
 mod client;
 mod git;
 mod http;
+mod metadata;
 mod once;
 
 pub(crate) use add::{Fetched, Options, Remote};
