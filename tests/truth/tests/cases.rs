@@ -1,5 +1,7 @@
 //! The cases of `cases/`, a part of them: what `make truth` runs whole.
 
+#![expect(clippy::print_stdout, reason = "a skipped test says so")]
+
 use std::path::{Path, PathBuf};
 
 use kiln_truth::{Base, Refused, Survey, Verdict};
