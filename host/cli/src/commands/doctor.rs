@@ -42,6 +42,7 @@ fn report(work_dir: &Path, runners: &[std::sync::Arc<dyn Runner>]) -> (String, b
     }
     let native = working.iter().find(|kind| **kind != Kind::Wasi);
     let verdict = match native {
+        _ if usable.is_err() => "cannot be run here: the work directory is of no use".to_owned(),
         Some(native) if working.contains(&Kind::Wasi) => {
             format!(
                 "are run by wasi where it can, else by {native}, unless --runner says otherwise"
