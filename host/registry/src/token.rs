@@ -148,6 +148,7 @@ impl Service {
         let mut request = Outgoing::new(Method::POST, self.realm.clone())
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")?;
         request.payload = Payload::Bytes(form.query().unwrap_or_default().as_bytes().to_vec());
+        request.is_secret = true;
         Ok(request)
     }
 }

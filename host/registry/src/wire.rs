@@ -41,11 +41,13 @@ pub(crate) struct Outgoing {
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
     pub(crate) payload: Payload,
+    /// Whether the payload holds a secret, which no redirect may take to another server.
+    pub(crate) is_secret: bool,
 }
 
 impl Outgoing {
     pub(crate) fn new(method: Method, url: Url) -> Self {
-        Self { method, url, headers: HeaderMap::new(), payload: Payload::Empty }
+        Self { method, url, headers: HeaderMap::new(), payload: Payload::Empty, is_secret: false }
     }
 
     pub(crate) fn header(mut self, name: reqwest::header::HeaderName, value: &str) -> Result<Self> {
@@ -139,6 +141,11 @@ impl Wire {
                 return Err(Error::content(text::public_url(&url), problem).into());
             }
             if next.origin() != url.origin() {
+                if request.is_secret {
+                    let problem =
+                        format!("would send credentials on to {}", text::public_url(&next));
+                    return Err(Error::content(text::public_url(&url), problem).into());
+                }
                 authorization = None;
             }
             if response.status() == StatusCode::SEE_OTHER && method != Method::HEAD {

@@ -106,6 +106,20 @@ fn passwords_and_identity_tokens_buy_tokens() {
 }
 
 #[test]
+fn an_identity_token_is_not_sent_on() {
+    let (server, other) = (Server::start(), Server::start());
+    serve_manifest(&server, "a", "v1");
+    server.state().auth = bearer(Some(&["idt"]));
+    let elsewhere = format!("http://{}/token", other.host);
+    server.fault("POST", "/token", Fault::Reply(Reply::new(307).header("Location", elsewhere)));
+    let entry = auths(&server, r#"{"identitytoken":"idt"}"#);
+    let error = client(config_with_auth(&entry)).resolve(&reference(&server.host, "a:v1"));
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("would send credentials on to") && !error.contains("idt"), "{error}");
+    assert!(other.state().seen.is_empty());
+}
+
+#[test]
 fn registry_tokens_are_sent_as_they_are() {
     let server = Server::start();
     serve_manifest(&server, "a", "v1");
