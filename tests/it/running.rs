@@ -247,3 +247,16 @@ fn limits_and_host_name_of_steps() {
     assert_eq!(image.layer(image.layer_count() - 1)["limits"].content, b"1000\n1000\nbuilder\n1\n");
     kiln.build_fails(&["--ulimit", "files=1"]).expect(2, "there is no limit `files`");
 }
+
+#[test]
+fn a_locked_cache_can_be_mounted_twice() {
+    let Some((kiln, base)) = on_busybox(
+        "FROM base\n\
+         RUN --mount=type=cache,id=c,target=/a,sharing=locked \
+             --mount=type=cache,id=c,target=/b,sharing=locked echo x > /a/f && cat /b/f > /got\n",
+    ) else {
+        return;
+    };
+    let image = kiln.build(&["--build-context", &base]);
+    assert_eq!(image.layer(image.layer_count() - 1)["got"].content, b"x\n");
+}

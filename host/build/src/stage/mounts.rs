@@ -1,10 +1,11 @@
 //! RUN --mount: what a step sees besides its root file system.
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kiln_dockerfile::instruction::{Mount, MountType, Run, Script};
+use kiln_dockerfile::instruction::{Mount, MountType, Run, Script, Sharing};
 use kiln_rootfs::Rootfs;
 use kiln_rootfs::changes::ChangeSet;
 use kiln_rootfs::copy::{self as engine, CopyOptions, Source};
@@ -126,15 +127,24 @@ impl StepMounts {
     pub(super) fn open(&self, stage: &StageRun<'_>) -> Result<Mounted> {
         let cx = stage.cx;
         let mut open = Mounted::default();
+        let mut locked: BTreeMap<&String, Arc<Rootfs>> = BTreeMap::new();
         for planned in &self.mounts {
             match planned {
                 Planned::Tmpfs { target, size } => {
                     open.add(target, MountSource::Tmpfs { size: *size }, false);
                 }
                 Planned::Cache { target, id, from, mount } => {
+                    // A step would wait for ever for a lock that it holds itself.
+                    if let Some(held) = locked.get(id) {
+                        open.add_files(target, Arc::clone(held), "/", mount.readonly)?;
+                        continue;
+                    }
                     let fill = |rootfs: &Rootfs| fill_cache(cx, from.as_ref(), mount, rootfs);
                     let cache = CacheMount::open(cx, id, mount, &fill)?;
                     open.add_files(target, cache.rootfs(), "/", mount.readonly)?;
+                    if mount.sharing == Some(Sharing::Locked) {
+                        locked.insert(id, cache.rootfs());
+                    }
                     open.caches.push(cache);
                 }
                 Planned::Bind { target, from, path, writable } => {
