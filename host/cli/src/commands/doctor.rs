@@ -202,7 +202,7 @@ mod tests {
                 "    remedy:  do it",
                 "runner emulated: works",
                 "  thing: there",
-                "RUN steps are run by emulated, unless --runner says otherwise",
+                "RUN steps are run by wasi where it can, else by emulated, unless --runner says otherwise",
             ]
         );
     }
