@@ -91,3 +91,19 @@ fn many_processes_at_once() {
         assert_eq!(ran.ok(), "done\n");
     });
 }
+
+#[test]
+fn many_threads_of_many_processes() {
+    if !works_here() {
+        return;
+    }
+    as_pod(|| {
+        let Some(image) = Image::small() else { return };
+        if !image.compile("threads", include_str!("threads.c"), &[]) {
+            return;
+        }
+        let ran = image.run(&Image::step(&["threads"]));
+        assert_eq!(ran.ok(), "0 failed\n", "{}", ran.err);
+        assert_eq!(image.sh("ls /tmp").ok(), "");
+    });
+}
