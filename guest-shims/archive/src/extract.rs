@@ -219,7 +219,8 @@ fn strip(name: &[u8], count: usize) -> Option<&[u8]> {
     Some(rest)
 }
 
-fn make_parents(path: &[u8]) -> io::Result<()> {
+/// Makes the directories above a path that are not there.
+pub(crate) fn make_parents(path: &[u8]) -> io::Result<()> {
     let mut at = 0;
     while let Some(slash) = path[at..].iter().position(|&byte| byte == b'/') {
         at += slash;

@@ -10,6 +10,7 @@ use shim::{
     time::{Civil, require_utc},
 };
 
+use crate::extract::make_parents;
 use crate::zip::{Archive, Entry};
 
 /// What to do with the entries.
@@ -455,19 +456,4 @@ impl Unzip {
         context.out.write_all(target)?;
         context.out.write_all(b"\n")
     }
-}
-
-fn make_parents(path: &[u8]) -> io::Result<()> {
-    let mut at = 0;
-    while let Some(slash) = path[at..].iter().position(|&byte| byte == b'/') {
-        at += slash;
-        if at > 0 {
-            match sys::mkdir(&path[..at], 0o777) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                _ => {}
-            }
-        }
-        at += 1;
-    }
-    Ok(())
 }
