@@ -137,6 +137,10 @@ pub(crate) fn program(no_network: bool, guarded: bool, end_fd: i32) -> Vec<u8> {
         (nr::RT_SIGACTION, Action::EmulateIf(1)),
         (nr::RT_SIGPROCMASK, Action::EmulateIf(1)),
         (nr::RT_SIGSUSPEND, Action::Emulate),
+        // Debuggers are not shown the traps, see the loader's `trace`.
+        (nr::WAIT4, Action::Emulate),
+        (nr::WAITID, Action::Emulate),
+        (nr::PTRACE, Action::Emulate),
         (nr::PPOLL, Action::EmulateIf(3)),
         (nr::PSELECT6, Action::EmulateIf(5)),
         (nr::EPOLL_PWAIT, Action::EmulateIf(4)),

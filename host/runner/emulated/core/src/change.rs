@@ -269,6 +269,10 @@ impl<G: Guest> World<'_, G> {
         if !place.in_proc() {
             return Ok(());
         }
+        if self.program_of_other(walk, &place) {
+            other.set(walk.link.bytes())?;
+            return self.to_guest_path(walk, other).map(drop);
+        }
         let place = self.walk(walk, dirfd, bytes, true);
         if matches!(place, Ok(place) if place.magic == Some(Magic::Exe)) {
             return other.set(self.exe);

@@ -2,7 +2,9 @@
 
 use kiln_ledger::Owner;
 
-use crate::abi::{AT_SYMLINK_NOFOLLOW, O_ACCMODE, O_PATH, O_RDONLY, RESOLVE_IN_ROOT, Statx};
+use crate::abi::{
+    AT_SYMLINK_NOFOLLOW, O_ACCMODE, O_CLOEXEC, O_PATH, O_RDONLY, RESOLVE_IN_ROOT, Statx,
+};
 use crate::buf::CPath;
 use crate::config::BindKind;
 use crate::cred::ENCODED_LEN;
@@ -90,6 +92,37 @@ impl<G: Guest> World<'_, G> {
         name.get_mut(..digits.len()).ok_or(Errno::NOENT)?.copy_from_slice(digits);
         let name = name.get(..=digits.len()).and_then(CPath::new).ok_or(Errno::NOENT)?;
         self.guest.statx(terminals.fd, name, AT_SYMLINK_NOFOLLOW)
+    }
+
+    /// Whether `here` is the `exe` link of another process of the step: the kernel's leads to the
+    /// loader, so its program, by the first file that it has mapped, is left in `link`, as the host
+    /// calls it.
+    pub(crate) fn program_of_other(&self, walk: &mut WalkBuffers, place: &Place<'_>) -> bool {
+        /// Enough for what lies before a program's last segment.
+        const HEAD: usize = 2048;
+        let here = walk.here.bytes();
+        let Some(process) = here.strip_suffix(b"exe").filter(|_| !self.is_own_exe(here)) else {
+            return false;
+        };
+        let process = process.get(place.start..).unwrap_or(&[]);
+        if walk.link.set(process).and_then(|()| walk.link.push(b"maps")).is_err()
+            || !is_translated(walk.link.bytes())
+        {
+            return false;
+        }
+        let Ok(maps) = self.guest.openat(place.base, walk.link.c(), O_RDONLY | O_CLOEXEC, 0) else {
+            return false;
+        };
+        let mut text = [0; HEAD];
+        let length = self.guest.read_head(maps, &mut text).unwrap_or(0);
+        self.guest.close(maps);
+        let text = text.get(..length).unwrap_or(&[]);
+        let mut files = text.split_inclusive(|&byte| byte == b'\n').filter_map(|line| {
+            let start = line.iter().position(|&byte| byte == b'/')?;
+            line.get(start..)?.strip_suffix(b"\n")
+        });
+        let program = files.find(|file| self.config.to_guest(file).is_some());
+        program.is_some_and(|program| walk.link.set(program).is_ok())
     }
 
     /// A file of /proc; where it would show the pod's world, in the guest's words.

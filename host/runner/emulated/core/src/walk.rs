@@ -171,9 +171,15 @@ impl<'a, G: Guest> World<'a, G> {
         place: &Place<'_>,
         last: bool,
     ) -> Result<Option<Magic>> {
-        let length =
-            self.guest.readlinkat(place.base, walk.here.tail(place.start), walk.link.space())?;
-        walk.link.filled(length);
+        let is_program = place.in_proc() && self.program_of_other(walk, place);
+        if !is_program {
+            let length = self.guest.readlinkat(
+                place.base,
+                walk.here.tail(place.start),
+                walk.link.space(),
+            )?;
+            walk.link.filled(length);
+        }
         if place.in_proc() {
             if self.is_own_exe(walk.here.bytes()) {
                 if last {
@@ -187,7 +193,7 @@ impl<'a, G: Guest> World<'a, G> {
                 return Ok(None);
             }
             let relative = !target.starts_with(b"/") && !target.contains(&b':');
-            if last && !relative {
+            if last && !relative && !is_program {
                 return Ok(Some(Magic::Kernel));
             }
             if !relative {
@@ -206,7 +212,7 @@ impl<'a, G: Guest> World<'a, G> {
     }
 
     /// Whether a canonical path is the running program's `exe` link.
-    fn is_own_exe(&self, here: &[u8]) -> bool {
+    pub(crate) fn is_own_exe(&self, here: &[u8]) -> bool {
         let Some(rest) = here.strip_suffix(b"/exe") else { return false };
         let Some(rest) = rest.strip_prefix(b"/proc/") else { return false };
         let mut digits = [0; 10];

@@ -5,10 +5,16 @@ use core::arch::global_asm;
 unsafe extern "C" {
     /// The SIGSYS handler's entry point.
     pub safe fn signal_entry();
+    /// Where the kernel starts this program.
+    #[link_name = "_start"]
+    pub safe fn program_start();
     /// What the kernel returns to after a handler.
     pub safe fn signal_return();
     /// Where a call after the handler is made; rbx points to a `Pending`.
     pub safe fn later_gate();
+    /// Where a call of the wait kind waits until there is something; as above, then the guest's own
+    /// `syscall`, whose number is in the record.
+    pub safe fn again_gate();
     /// Where stubs jump to; rcx is where the guest goes on.
     pub safe fn shortcut_entry();
 }
@@ -66,6 +72,14 @@ global_asm!(
     "mov eax, 3",
     "syscall",
     "mov rax, [rbx + 64]",
+    "jmp 2f",
+    ".globl again_gate",
+    "again_gate:",
+    "syscall",
+    "test rax, rax",
+    "js 2f",
+    "mov rax, [rbx + 64]",
+    "sub qword ptr [rbx + 56], 2",
     "2:",
     "mov rdi, [rbx]",
     "mov rsi, [rbx + 8]",

@@ -19,6 +19,7 @@ use crate::slots::{FEW_POINTERS, Slot};
 use crate::system::{
     MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE, call, checked, fd, map, plain,
 };
+use crate::trace;
 
 /// Starts the first string that the loader leaves for itself in the environment.
 pub const STATE: &[u8] = b"\x01kiln=";
@@ -175,6 +176,7 @@ fn enter(slot: &Slot, argv: usize, envp: usize, mask: u64) -> Errno {
         call(nr::SET_TID_ADDRESS, [slot.owner as usize, 0, 0, 0, 0, 0]);
         let mask = core::ptr::from_ref(&mask) as usize;
         call(nr::RT_SIGPROCMASK, [2, mask, 0, 8, 0, 0]);
+        trace::before_exec();
         let empty = c"".as_ptr() as usize;
         let flags = AT_EMPTY_PATH as usize;
         let result = checked(nr::EXECVEAT, [fd(LOADER_FD), empty, argv, envp, flags, 0]);

@@ -9,13 +9,13 @@ use kiln_emulated_core::guest::Guest;
 use kiln_emulated_core::message::HEADER;
 
 use crate::broker;
-use crate::entry::{later_gate, signal_entry, signal_return};
+use crate::entry::{again_gate, later_gate, signal_entry, signal_return};
 use crate::exec;
 use crate::guest::InProcess;
 use crate::process::world;
-use crate::shortcut;
-use crate::slots::{Slot, claim_pending};
+use crate::slots::{Pending, Slot, claim_pending};
 use crate::system::{call, checked, die};
+use crate::{shortcut, trace, wait};
 
 /// `SIGSYS`
 const SIGSYS: usize = 31;
@@ -58,7 +58,8 @@ impl Context {
         [self.rdi, self.rsi, self.rdx, self.r10, self.r8, self.r9].map(|value| value as usize)
     }
 
-    fn answer(&mut self, value: isize) {
+    /// The value that the guest's call has.
+    pub fn answer(&mut self, value: isize) {
         self.rax = value as u64;
     }
 }
@@ -103,6 +104,8 @@ pub unsafe extern "C" fn handle(
         nr::PPOLL => mask_call(context, number, a, 3),
         nr::EPOLL_PWAIT | nr::EPOLL_PWAIT2 => mask_call(context, number, a, 4),
         nr::RT_SIGSUSPEND => mask_call(context, number, a, 0),
+        nr::WAIT4 | nr::WAITID => wait::answer(context, number, a),
+        nr::PTRACE => context.answer(value(trace::request(a))),
         nr::PSELECT6 => pselect(context, a),
         _ => match dispatch(&world(), &mut slot.scratch, number, a) {
             Answer::Now(value) => {
@@ -257,9 +260,6 @@ fn make_later(context: &mut Context, later: &Later, inner: Option<usize>) {
         context.answer(result);
         return;
     };
-    pending.arguments = context.arguments().map(|value| value as u64);
-    pending.rbx = context.rbx;
-    pending.rip = context.rip;
     pending.close = later.close.map_or(-1, i64::from);
     let mut a = later.arguments.map(|value| value as u64);
     if let Some(argument) = later.data_argument {
@@ -271,8 +271,26 @@ fn make_later(context: &mut Context, later: &Later, inner: Option<usize>) {
         }
         a[argument] = address;
     }
+    go_by(context, pending, later_gate as *const () as u64, later.number, a);
+}
+
+/// Arranges for a call to be made once the handler has returned, after which the guest's own call
+/// `number` comes again. False: there is no room.
+pub fn wait_again(context: &mut Context, number: u32, wait: [usize; 6]) -> bool {
+    let Some(pending) = claim_pending() else { return false };
+    pending.result = u64::from(number);
+    let a = wait.map(|value| value as u64);
+    go_by(context, pending, again_gate as *const () as u64, nr::WAITID, a);
+    true
+}
+
+/// The handler returns to a gate, which makes this call and gives the guest its registers back.
+fn go_by(context: &mut Context, pending: &mut Pending, gate: u64, number: u32, a: [u64; 6]) {
+    pending.arguments = context.arguments().map(|value| value as u64);
+    pending.rbx = context.rbx;
+    pending.rip = context.rip;
     [context.rdi, context.rsi, context.rdx, context.r10, context.r8, context.r9] = a;
-    context.rax = u64::from(later.number);
+    context.rax = u64::from(number);
     context.rbx = core::ptr::from_mut(pending) as u64;
-    context.rip = later_gate as *const () as u64;
+    context.rip = gate;
 }

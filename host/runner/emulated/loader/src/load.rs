@@ -10,7 +10,7 @@ use crate::exec::{EXE, STATE};
 use crate::guest::InProcess;
 use crate::process::{self, CREDENTIALS};
 use crate::system::{MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_WRITE, call, die, map, plain};
-use crate::{handler, slots};
+use crate::{handler, shortcut, slots, trace};
 
 const PAGE: usize = 4096;
 /// Where the kernel puts position-independent programs (`ELF_ET_DYN_BASE`).
@@ -55,6 +55,7 @@ fn string(start: usize) -> &'static [u8] {
 pub unsafe fn start(stack: *mut usize) -> ! {
     process::set_up();
     slots::set_up();
+    shortcut::claim_home();
     // SAFETY: the caller's contract: argc, argv, NULL, envp, NULL, auxv.
     let (arguments, environment) = unsafe {
         let arguments = *stack;
@@ -108,6 +109,7 @@ pub unsafe fn start(stack: *mut usize) -> ! {
     let range = (program.base, program.end);
     // SAFETY: the kernel's stack; the exe string is the last before the guest's environment.
     unsafe { describe(stack, environment.add(2), exe + string(exe).len() + 1, auxiliary, range) };
+    trace::tell_started();
     // Our two strings leave the environment: what is before them moves up.
     // SAFETY: the words from `stack` to the first of our strings move by two words, over them.
     unsafe {

@@ -25,6 +25,8 @@ mod process;
 mod shortcut;
 mod slots;
 mod system;
+mod trace;
+mod wait;
 
 /// Called by `_start` with the stack that the kernel made.
 pub unsafe extern "C" fn main(stack: *mut usize) -> ! {

@@ -280,12 +280,20 @@ fn protect(start: usize, length: usize, protection: usize) -> bool {
 }
 
 /// After fork(2) the memory is nobody's: the first trap there makes it this process's.
-fn claim_home() {
+pub fn claim_home() {
     if let Some(home) = home()
         && home.load(Relaxed) == 0
     {
         home.store(InProcess.pid(), Relaxed);
     }
+}
+
+/// Whether this memory is another process's, whose child of vfork(2) this is.
+pub fn is_borrowed() -> bool {
+    home().is_some_and(|home| {
+        let home = home.load(Relaxed);
+        home != 0 && home != InProcess.pid()
+    })
 }
 
 /// Whether nobody else can be executing this memory: one thread, and no child of vfork(2).

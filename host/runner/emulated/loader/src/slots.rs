@@ -81,7 +81,7 @@ pub struct Pending {
     pub rbx: u64,
     /// Where the guest goes on.
     pub rip: u64,
-    /// The call's result while a descriptor is closed.
+    /// The call's result while a descriptor is closed; the number of a call that comes again.
     pub result: u64,
     /// A descriptor to close, or negative.
     pub close: i64,
