@@ -3,7 +3,7 @@
 use core::convert::Infallible;
 
 use kiln_emulated_core::abi::{AT_EMPTY_PATH, AT_FDCWD, O_RDONLY};
-use kiln_emulated_core::arch::nr;
+use kiln_emulated_core::arch::{LOADER_BASE, nr};
 use kiln_emulated_core::buf::{PathBuf, decimal};
 use kiln_emulated_core::config::LOADER_FD;
 use kiln_emulated_core::cred::{Credentials, ENCODED_LEN};
@@ -61,10 +61,14 @@ fn with_interpreter(
     let head = slot.head.get(..length).unwrap_or(&[]);
     let Some(program) = Program::parse(head) else {
         if Program::is_foreign(head) {
-            explain(slot.scratch.path.bytes());
+            explain(slot.scratch.path.bytes(), FOREIGN);
         }
         return Err(Errno::NOEXEC);
     };
+    if !program.relocatable && program.span.1 > LOADER_BASE {
+        explain(slot.scratch.path.bytes(), TAKEN);
+        return Err(Errno::NOEXEC);
+    }
     let interpreter = match program.interpreter {
         Some((offset, length)) => Some(open_interpreter(slot, image.fd, offset, length)?),
         None => None,
@@ -76,11 +80,14 @@ fn with_interpreter(
     result
 }
 
+const FOREIGN: &[u8] = b": a program for another machine or a 32-bit one, which the emulated \
+    runner does not run; --runner namespaces does where the kernel can\n";
+const TAKEN: &[u8] = b": a program linked to fixed addresses beyond 0x700000000000, which are the \
+    emulated runner's own; link it lower or as position-independent, or use --runner namespaces\n";
+
 /// Who gets `ENOEXEC` says little, or takes the file for a script: why it is, on descriptor 2.
-fn explain(name: &[u8]) {
-    const REASON: &[u8] = b": a program for another machine or a 32-bit one, which the emulated \
-        runner does not run; --runner namespaces does where the kernel can\n";
-    for part in [b"kiln: ", name, REASON] {
+fn explain(name: &[u8], reason: &[u8]) {
+    for part in [b"kiln: ", name, reason] {
         // SAFETY: the bytes are readable for their length.
         unsafe { call(nr::WRITE, [2, part.as_ptr() as usize, part.len(), 0, 0, 0]) };
     }

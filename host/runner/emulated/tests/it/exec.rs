@@ -80,6 +80,13 @@ fn scripts_and_what_cannot_be_executed() {
             "{}",
             ran.err
         );
+        // One that wants the loader's own place.
+        let options = ["-static", "-nostdlib", "-no-pie", "-Wl,-Ttext-segment=0x700000000000"];
+        if image.compile("there", "void _start(void) { for (;;); }", &options) {
+            let ran = image.sh("exec bash -c 'exec /usr/bin/there'");
+            assert_eq!(ran.code(), 126, "{}", ran.err);
+            assert!(ran.err.contains("/usr/bin/there: a program linked to fixed"), "{}", ran.err);
+        }
         let ran = image.sh("chmod +x s1 s2 loop orphan plain broken; ./s1 x; sh -c ./plain
              for f in ./loop ./orphan ./broken ./tmp ./none /etc/passwd; do
                  rc=0; bash -c \"exec $f\" 2>/dev/null || rc=$?; echo $f $rc
