@@ -67,6 +67,7 @@ const PRIO_USER: u32 = 2;
 const IOPRIO_WHO_USER: u32 = 3;
 /// Connects and sends in one.
 const MSG_FASTOPEN: u32 = 0x2000_0000;
+const SIGSYS: u32 = 31;
 /// `TIOCSTI` and `TIOCLINUX`: putting input into a terminal.
 const TERMINAL_INPUT: [u32; 2] = [0x5412, 0x541c];
 
@@ -101,6 +102,8 @@ enum Action {
     Ioctl,
     Prctl,
     Getsockopt,
+    /// To the handler when an action is set, or when the handler's own would be told.
+    Handler,
     Socket,
     /// Without an address: allowed, but not one that opens a connection. With one: to the handler,
     /// and the builder sends.
@@ -134,7 +137,7 @@ pub(crate) fn program(no_network: bool, guarded: bool, end_fd: i32) -> Vec<u8> {
     actions.extend([
         (nr::UTIMENSAT, times),
         (nr::PRLIMIT64, Action::EmulateOnlyIf(0)),
-        (nr::RT_SIGACTION, Action::EmulateIf(1)),
+        (nr::RT_SIGACTION, Action::Handler),
         (nr::RT_SIGPROCMASK, Action::EmulateIf(1)),
         (nr::RT_SIGSUSPEND, Action::Emulate),
         // Debuggers are not shown the traps, see the loader's `trace`.
@@ -266,6 +269,13 @@ impl Program {
                 self.emit(LOAD, argument(2).0);
                 self.emit_test(EQUAL, 17, 1, 0);
                 self.emit(RETURN, ALLOW);
+                self.emulate(ALLOW);
+            }
+            Action::Handler => {
+                self.emit(LOAD, argument(0).0);
+                self.emit_test(EQUAL, SIGSYS, 0, 6);
+                self.emulate(ALLOW);
+                self.unless_null(1);
                 self.emulate(ALLOW);
             }
             Action::Socket => self.socket(),

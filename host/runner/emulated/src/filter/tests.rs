@@ -88,6 +88,9 @@ fn arguments_decide_where_they_should() {
     let high = 1 << 40;
     assert_eq!(judge(nr::RT_SIGPROCMASK, [0, 0, 1, 8, 0, 0]), ALLOW);
     assert_eq!(judge(nr::RT_SIGPROCMASK, [0, high, 1, 8, 0, 0]), TRAP);
+    assert_eq!(judge(nr::RT_SIGACTION, [10, 0, 1, 8, 0, 0]), ALLOW);
+    assert_eq!(judge(nr::RT_SIGACTION, [10, 9, 0, 8, 0, 0]), TRAP);
+    assert_eq!(judge(nr::RT_SIGACTION, [31, 0, 1, 8, 0, 0]), TRAP);
     assert_eq!(judge(nr::PPOLL, [1, 1, 1, 0, 8, 0]), ALLOW);
     assert_eq!(judge(nr::UTIMENSAT, [3, 0, 1, 0, 0, 0]), ALLOW);
     assert_eq!(judge(nr::UTIMENSAT, [3, 9, 1, 0, 0, 0]), TRAP);

@@ -15,6 +15,13 @@ const LOOKED_AT: &str = "#include <fcntl.h>\n#include <stdio.h>\n#include <stdli
       printf(\"started\\n\"); fflush(stdout); outer(argc > 1 ? atoi(argv[1]) : 0);
       if (argc == 1) abort(); return 4; }";
 
+const MANY: &str = "#include <pthread.h>\n#include <unistd.h>\n
+    static void *work(void *x) {
+      for (int i = 0; i < 100; i++) access(\"/etc/passwd\", 0); return 0; }
+    int main(void) { pthread_t t[8];
+      for (int i = 0; i < 8; i++) pthread_create(t + i, 0, work, 0);
+      for (int i = 0; i < 8; i++) pthread_join(t[i], 0); return 0; }";
+
 #[test]
 fn a_tracer_sees_the_guests_own_calls_and_instructions() {
     if !works_here() {
@@ -63,6 +70,13 @@ fn strace_shows_calls_as_the_program_makes_them() {
         for line in ["SIGSYS", "openat2(", "rt_sigreturn(", "execveat("] {
             assert!(!log.contains(line), "{line}: {log}");
         }
+        // Of many threads at once: each call once.
+        if image.compile("threads", MANY, &[]) {
+            let ran = image.sh("strace -f -o /tmp/log threads; cat /tmp/log");
+            let log = ran.ok();
+            assert_eq!(log.matches("access(\"/etc/passwd\"").count(), 800, "{log}");
+            assert!(!log.contains("SIGSYS") && !log.contains("openat2("), "{log}");
+        }
         // Of a process that runs already.
         let script = "sh -c 'while :; do test -e /nothing; sleep 0.1; done' & pid=$!; \
             timeout 2 strace -o /tmp/log -p $pid || true; \
@@ -102,7 +116,7 @@ fn gdb_runs_programs_and_looks_at_running_ones() {
         let ran = image.sh("gdb -nx -batch -ex run -ex bt /usr/bin/looked-at 2>&1");
         let text = ran.ok();
         assert!(text.contains("SIGABRT") && text.contains(" in main ()"), "{text}");
-        assert!(!text.contains("SIGSYS"), "{text}");
+        assert!(!text.contains("SIGSYS") && !text.contains("signal 31"), "{text}");
         let ran = image.sh(
             "gdb -nx -batch -ex 'break inner' -ex run -ex bt -ex finish -ex 'next' -ex continue \
              --args /usr/bin/looked-at 1 2>&1",
