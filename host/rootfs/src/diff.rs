@@ -92,12 +92,12 @@ fn verdict(old: &Node, new: &Node, unsettled: Option<Timestamp>) -> Verdict {
         let owner = (node.mode, node.uid, node.gid, node.capability);
         (node.ino, node.size, node.mtime, owner)
     };
-    if key(old) != key(new) || unsettled.is_some_and(|from| new.ctime() >= from) {
+    if key(old) != key(new) {
         Verdict::Changed
-    } else if old.ctime() == new.ctime() {
+    } else if old.ctime() == new.ctime() && unsettled.is_none_or(|from| new.is_settled(from)) {
         Verdict::Same
     } else if old.linked || new.linked {
-        // A name of the inode came or went: the link belongs into the layer.
+        // A name of the inode may have come or gone: the link belongs into the layer.
         Verdict::Changed
     } else {
         Verdict::OnlyChangeTime
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_could_not_be_waited_for_counts_as_changed() {
+    fn what_was_not_waited_for_may_have_changed() {
         let node = Node {
             ino: 1,
             size: 2,
@@ -185,7 +185,8 @@ mod tests {
         for (after, unsettled, expected) in [
             (node, None, Verdict::Same),
             (node, from(101), Verdict::Same),
-            (node, from(100), Verdict::Changed),
+            (node, from(100), Verdict::OnlyChangeTime),
+            (Node { linked: true, ..node }, from(100), Verdict::Changed),
             (touched, None, Verdict::OnlyChangeTime),
             (Node { linked: true, ..touched }, None, Verdict::Changed),
             (Node { mtime: 10, ..touched }, None, Verdict::Changed),

@@ -12,6 +12,9 @@
 //! is past the newest change time seen (at most a tick; a second on file systems without
 //! sub-second times). What is changed later then has a later change time. An entry from the future
 //! (the clock was set back) cannot be waited for; it counts as changed next time.
+//!
+//! [`Index::update`] does not wait, since most known changes are followed by others that are known
+//! too; who lets files be changed unseen calls [`Index::settle`] before.
 
 use std::collections::HashSet;
 use std::os::fd::AsFd;
@@ -92,7 +95,7 @@ impl Index {
     pub fn take(rootfs: &Rootfs) -> Result<Self> {
         rootfs.recover_ledger()?;
         let mut index = walk::walk(rootfs, b"")?;
-        index.settle();
+        index.wait();
         Ok(index)
     }
 
@@ -101,6 +104,9 @@ impl Index {
     /// # Errors
     /// As [`Index::take`].
     pub fn update(&mut self, rootfs: &Rootfs, changes: &ChangeSet) -> Result<()> {
+        // An older entry's next change has a later time than it has.
+        let from = coarse_now();
+        self.unsettled = Some(from);
         // Other names of a changed inode have a new change time too.
         let mut linked = HashSet::new();
         for (path, change) in changes.iter() {
@@ -111,9 +117,21 @@ impl Index {
         }
         if !linked.is_empty() {
             self.refresh_links(rootfs, &linked)?;
+            // Another link made within the tick would not show.
+            let mut nodes = self.dirs.iter().flat_map(|dir| &dir.nodes);
+            if nodes.any(|node| node.linked && !node.is_settled(from)) {
+                self.settle();
+            }
         }
-        self.settle();
         Ok(())
+    }
+
+    /// Waits until later changes get later change times than all that is in the index: at most a
+    /// tick, and not at all where that is so already.
+    pub fn settle(&mut self) {
+        if self.unsettled.take().is_some() {
+            self.wait();
+        }
     }
 
     /// Number of entries.
@@ -261,17 +279,17 @@ impl Index {
         Ok(())
     }
 
-    /// Waits until later changes get later change times.
-    fn settle(&mut self) {
+    fn wait(&mut self) {
         let nodes = self.dirs.iter().flat_map(|dir| &dir.nodes).filter(|node| !node.is_dir());
         let newest = nodes.map(Node::ctime).max().unwrap_or_default();
         let whole_seconds = newest.nanos == 0;
         let started = Instant::now();
         self.unsettled = None;
         loop {
-            let now = clock_gettime(ClockId::RealtimeCoarse);
-            let nanos = u32::try_from(now.tv_nsec).unwrap_or_default();
-            let now = Timestamp { secs: now.tv_sec, nanos: if whole_seconds { 0 } else { nanos } };
+            let mut now = coarse_now();
+            if whole_seconds {
+                now.nanos = 0;
+            }
             if now > newest {
                 return;
             }
@@ -351,9 +369,22 @@ impl Node {
         FileType::of_mode(self.mode.into()) == FileType::Dir
     }
 
+    /// Whether what changes from this moment on gets a later change time than the node has.
+    pub(crate) fn is_settled(&self, from: Timestamp) -> bool {
+        // A file system that keeps whole seconds shows a change by the next one.
+        let whole = self.ctime_nanos == 0;
+        if whole { self.ctime_secs < from.secs } else { self.ctime() < from }
+    }
+
     pub(crate) const fn ctime(&self) -> Timestamp {
         Timestamp { secs: self.ctime_secs, nanos: self.ctime_nanos }
     }
+}
+
+/// The clock of change times.
+fn coarse_now() -> Timestamp {
+    let now = clock_gettime(ClockId::RealtimeCoarse);
+    Timestamp { secs: now.tv_sec, nanos: u32::try_from(now.tv_nsec).unwrap_or_default() }
 }
 
 /// Moves every bit of a time into 32.

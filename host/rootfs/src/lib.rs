@@ -15,6 +15,7 @@
 
 mod attributes;
 mod diff;
+mod directory;
 mod error;
 mod fingerprint;
 mod layer;
@@ -36,6 +37,7 @@ pub mod copy;
 pub mod index;
 pub mod unpack;
 
+pub use directory::Directory;
 pub use error::{Result, RootfsError};
 pub use list::DirEntry;
 pub use metadata::{FileType, Metadata, Timestamp};

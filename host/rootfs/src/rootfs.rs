@@ -2,12 +2,13 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{
     AtFlags, CWD, Gid, Mode, OFlags, ResolveFlags, Statx, Uid, chownat, fchmod, fchown, mkdirat,
     openat, openat2, statx, unlinkat,
 };
-use rustix::io::Errno;
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
 use crate::error::{At, Result, RootfsError};
 use crate::fingerprint::Fingerprints;
@@ -35,7 +36,7 @@ pub enum Ownership {
 pub struct Rootfs {
     host_path: PathBuf,
     root: OwnedFd,
-    pub(crate) ledger: Ledger,
+    pub(crate) ledger: Arc<Ledger>,
     pub(crate) fingerprints: Fingerprints,
     ownership: Ownership,
     /// The uid that files are stored as, in ledger mode.
@@ -76,6 +77,22 @@ impl Rootfs {
         Self::assemble(dir, dir_fd.as_fd(), root, ledger)
     }
 
+    /// Another handle of the same directory and ledger, for who needs one of his own.
+    ///
+    /// # Errors
+    /// No descriptor is left.
+    pub fn share(&self) -> Result<Self> {
+        let root = fcntl_dupfd_cloexec(&self.root, 0);
+        Ok(Self {
+            host_path: self.host_path.clone(),
+            root: root.map_err(|errno| setup(&self.host_path, "open the root", errno))?,
+            ledger: Arc::clone(&self.ledger),
+            fingerprints: Fingerprints::default(),
+            ownership: self.ownership,
+            own_uid: self.own_uid,
+        })
+    }
+
     fn assemble(
         host_path: &Path,
         dir: BorrowedFd<'_>,
@@ -92,7 +109,7 @@ impl Rootfs {
             host_path: host_path.to_path_buf(),
             root,
             fingerprints: Fingerprints::default(),
-            ledger,
+            ledger: Arc::new(ledger),
             ownership,
             own_uid,
         };

@@ -89,25 +89,34 @@ impl Filesystem {
     }
 
     /// Prepares for a step that changes files behind our back: the index is there, and so is the
-    /// working directory, which becomes part of the step's changes when it is made here.
-    pub(super) fn prepare(&mut self, cwd: &str) -> Result<()> {
+    /// working directory, which becomes part of the step's changes when it is made here. Gives the
+    /// directories that were made.
+    pub(super) fn prepare(&mut self, cwd: &str) -> Result<Vec<Vec<u8>>> {
+        let mut made = Vec::new();
         if let Some(working) = &mut self.working {
             if working.index.is_none() {
                 let index = Index::take(&working.rootfs)
                     .context(ErrorKind::Failed, || "read the root file system".to_owned())?;
                 working.index = Some(index);
             }
-            working
+            made = working
                 .rootfs
                 .mkdir_all(cwd.as_bytes(), 0o755)
                 .context(ErrorKind::Failed, || format!("create working directory {cwd}"))?;
         }
-        Ok(())
+        Ok(made)
+    }
+
+    /// To be called before a step whose changes only a comparison with the index will show.
+    pub(super) fn settle(&mut self) {
+        if let Some(index) = self.working.as_mut().and_then(|working| working.index.as_mut()) {
+            index.settle();
+        }
     }
 
     /// The root file system; it has been made.
     #[expect(clippy::expect_used, reason = "every caller has called materialise")]
-    pub(super) fn rootfs(&self) -> &Rootfs {
+    pub(super) fn rootfs(&self) -> &Arc<Rootfs> {
         &self.working.as_ref().expect("materialised before").rootfs
     }
 }

@@ -1,8 +1,12 @@
 //! RUN.
 
+use std::sync::Arc;
+
 use kiln_dockerfile::args::PROXY_ARGS;
 use kiln_dockerfile::instruction::{Network as RunNetwork, Run, Script, Security};
 use kiln_dockerfile::platform::Platform;
+use kiln_rootfs::Rootfs;
+use kiln_rootfs::changes::ChangeSet;
 use kiln_runner::{ExitStatus, Kind, Limits, Network, OutputSink, RunError, Runner, Step, Stream};
 
 use super::filesystem::LayerContent;
@@ -11,7 +15,7 @@ use super::mounts::StepMounts;
 use super::{Done, StageRun};
 use crate::cache::KeyBuilder;
 use crate::engine::Engine;
-use crate::error::{BuildError, ErrorKind, Result};
+use crate::error::{BuildError, Context, ErrorKind, Result};
 use crate::events::{Event, StepId};
 use crate::history::commit;
 use crate::schedule::cancelled;
@@ -149,8 +153,8 @@ impl StageRun<'_> {
             "" => "/".to_owned(),
             dir => dir.to_owned(),
         };
-        self.filesystem.prepare(&cwd)?;
-        let rootfs = self.filesystem.rootfs();
+        let made = self.filesystem.prepare(&cwd)?;
+        let rootfs = &Arc::clone(self.filesystem.rootfs());
         let mut env: Vec<(Vec<u8>, Vec<u8>)> =
             self.variables.env.iter().map(|(name, value)| (name.into(), value.into())).collect();
         for name in PROXY_ARGS {
@@ -184,6 +188,9 @@ impl StageRun<'_> {
         let sink = StepOutput { cx, id: self.step };
         let runners = cx.runners_for(rootfs, &step)?;
         for (position, runner) in runners.iter().enumerate() {
+            if runner.kind() != Kind::Wasi {
+                self.filesystem.settle();
+            }
             if runner.kind() != Kind::Namespaces {
                 self.note(&format!("runner: {}", runner.kind()));
             }
@@ -200,7 +207,10 @@ impl StageRun<'_> {
             };
             mounted.keep_records(rootfs)?;
             match result {
-                Ok(outcome) if outcome.status.success() => {
+                Ok(mut outcome) if outcome.status.success() => {
+                    if let Some(changes) = &mut outcome.changes {
+                        add_made(rootfs, &made, changes)?;
+                    }
                     return Ok(LayerContent { changes: outcome.changes });
                 }
                 Ok(outcome) => return Err(failed(&argv, outcome.status)),
@@ -213,6 +223,22 @@ impl StageRun<'_> {
         Err(BuildError::new(ErrorKind::Environment, "no runner can execute this step")
             .with_hint("`kiln doctor` says what each runner lacks here"))
     }
+}
+
+/// Adds the directories that were made for a step, as far as it left them, to what it changed.
+fn add_made(rootfs: &Rootfs, made: &[Vec<u8>], changes: &mut ChangeSet) -> Result<()> {
+    for directory in made {
+        match rootfs.metadata(directory, false) {
+            Ok(_) => changes.add(directory),
+            // The base never had it: it needs no whiteout either.
+            Err(error) if error.is_not_found() => {}
+            Err(error) => {
+                return Err(error)
+                    .context(ErrorKind::Failed, || "read the root file system".into());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A step's own failure, in BuildKit's words.

@@ -145,6 +145,7 @@ fn an_updated_index_equals_a_fresh_one() {
     rootfs.hard_link(b"bin/su", b"tmp/su", false).unwrap();
     changes.add(b"tmp/su");
     index.update(&rootfs, &changes).unwrap();
+    index.settle();
     let (rest, _) = diff(index, &rootfs).unwrap();
     assert_eq!(rest, ChangeSet::new());
 }

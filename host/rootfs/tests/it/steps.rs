@@ -114,6 +114,7 @@ fn layers_of_random_steps() {
                 told.add(path);
             }
             index.update(&stage, &told).unwrap();
+            index.settle();
             let (rest, _) = diff(index, &stage).unwrap();
             assert_eq!(rest, ChangeSet::new(), "round {round}");
             drop(fresh);

@@ -63,8 +63,7 @@ impl WasiRunner {
         step: &Step,
     ) -> Result<(Arc<Kernel>, Receiver<Event>), RunError> {
         // The kernel's threads need a rootfs of their own; it is the same directory and ledger.
-        let rootfs = Rootfs::open_existing(rootfs.dir_path())
-            .map_err(|error| io("open the rootfs", error))?;
+        let rootfs = rootfs.share().map_err(|error| io("open the rootfs", error))?;
         let mounted = mounted(step).map_err(RunError::NeedsNative)?;
         let (events, received) = sync_channel(PIECES);
         let kernel = Kernel::new(
@@ -100,7 +99,7 @@ impl Runner for WasiRunner {
         }
         self.available().map_err(|error| error.to_string())?;
         let machine = self.machine().map_err(|error| error.to_string())?;
-        let rootfs = Rootfs::open_existing(rootfs.dir_path()).map_err(|error| error.to_string())?;
+        let rootfs = rootfs.share().map_err(|error| error.to_string())?;
         let fs = Fs::new(rootfs, mounted(step)?, Arc::clone(&self.known), 0);
         check(&fs, &|command| machine.has(command), step)
     }

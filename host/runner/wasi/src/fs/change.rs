@@ -68,6 +68,7 @@ impl Fs {
         if (who.uid, gid) != (0, 0) {
             self.rootfs.set_owner(at, Some(who.uid), Some(gid), false)?;
         }
+        self.ways.forget(at);
         Ok(journal.made(&self.rootfs, at)?)
     }
 
@@ -184,7 +185,9 @@ impl Fs {
         check_own(&found.path)?;
         who.may_remove(&self.parent_of(&found.path)?, file)?;
         journal.touch(&self.rootfs, &found.path)?;
-        Ok(journal.discard(&self.rootfs, &found.path, file)?)
+        let result = journal.discard(&self.rootfs, &found.path, file);
+        self.ways.forget(&found.path);
+        Ok(result?)
     }
 
     /// `renameat2(2)`.
@@ -214,7 +217,9 @@ impl Fs {
             new.who.may_remove(&target_parent, &target)?;
             journal.touch_tree(&self.rootfs, &from.path)?;
             journal.touch_tree(&self.rootfs, &to.path)?;
-            self.rootfs.rename(&from.path, &to.path, flags)?;
+            let result = self.rootfs.rename(&from.path, &to.path, flags);
+            self.ways.forget_all();
+            result?;
             journal.swapped(&from.path, &to.path);
             return Ok(());
         }
@@ -244,7 +249,14 @@ impl Fs {
         if let Some(target) = &to.metadata {
             journal.discard(&self.rootfs, &to.path, target)?;
         }
-        self.rootfs.rename(&from.path, &to.path, RenameFlags::empty())?;
+        let result = self.rootfs.rename(&from.path, &to.path, RenameFlags::empty());
+        if source.is_dir() {
+            self.ways.forget_all();
+        } else {
+            self.ways.forget(&from.path);
+            self.ways.forget(&to.path);
+        }
+        result?;
         journal.renamed(&from.path, &to.path, source.is_dir());
         Ok(())
     }
@@ -261,7 +273,9 @@ impl Fs {
         let mode = if foreign { mode & !S_ISGID } else { mode };
         journal.touch(&self.rootfs, &found.path)?;
         journal.metadata_changes(&found.path, &file);
-        Ok(self.rootfs.set_mode(&found.path, mode & 0o7777)?)
+        let result = self.rootfs.set_mode(&found.path, mode & 0o7777);
+        self.ways.forget(&found.path);
+        Ok(result?)
     }
 
     /// `chown(2)`, `lchown(2)`.
@@ -294,7 +308,9 @@ impl Fs {
             }
         }
         journal.metadata_changes(&found.path, &file);
-        Ok(self.rootfs.set_owner(&found.path, uid, gid, false)?)
+        let result = self.rootfs.set_owner(&found.path, uid, gid, false);
+        self.ways.forget(&found.path);
+        Ok(result?)
     }
 
     /// `utimensat(2)`.

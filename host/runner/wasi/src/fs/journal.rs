@@ -49,6 +49,8 @@ pub(super) struct Journal {
     fresh: HashSet<u64>,
     /// Times of directories before names in them changed.
     directories: HashMap<Vec<u8>, (Timestamp, Timestamp)>,
+    /// A directory was removed or moved, so that another one may be in its place.
+    replaced: bool,
     /// Files kept in [`HIDDEN`].
     kept: u64,
     /// An inode with several names was changed; only a walk finds them all.
@@ -123,7 +125,8 @@ impl Journal {
             match self.before.get(ancestor) {
                 Some(None) => return Ok(true),
                 Some(Some(before))
-                    if lookup(rootfs, ancestor)?.is_none_or(|now| now.ino != before.ino) =>
+                    if self.replaced
+                        && lookup(rootfs, ancestor)?.is_none_or(|now| now.ino != before.ino) =>
                 {
                     return Ok(true);
                 }
@@ -162,6 +165,7 @@ impl Journal {
 
     /// Takes a name away: an empty directory's or another file's.
     pub(super) fn discard(&mut self, rootfs: &Rootfs, at: &[u8], file: &Metadata) -> Result<()> {
+        self.replaced |= file.is_dir();
         if self.fresh.contains(&file.ino) {
             return if file.is_dir() { rootfs.rmdir(at) } else { rootfs.unlink(at) };
         }
@@ -177,6 +181,7 @@ impl Journal {
     /// The path was renamed.
     pub(super) fn renamed(&mut self, from: &[u8], to: &[u8], is_dir: bool) {
         self.undo.push(Undo::Rename { from: to.to_vec(), to: from.to_vec() });
+        self.replaced |= is_dir;
         if is_dir {
             self.moved.push(to.to_vec());
         }
@@ -184,6 +189,7 @@ impl Journal {
 
     /// The paths were swapped.
     pub(super) fn swapped(&mut self, first: &[u8], second: &[u8]) {
+        self.replaced = true;
         self.undo.push(Undo::Swap(first.to_vec(), second.to_vec()));
         self.moved.extend([first.to_vec(), second.to_vec()]);
     }

@@ -7,6 +7,7 @@ mod errno;
 mod file;
 mod journal;
 mod resolve;
+mod seen;
 mod view;
 
 pub(crate) use access::Identity;
@@ -56,6 +57,7 @@ pub(crate) struct Fs {
     rootfs: Rootfs,
     journal: Mutex<Journal>,
     hidden: journal::Hidden,
+    ways: seen::Ways,
     /// Sizes of the files that are mounted in `/etc`, by name.
     mounted: Vec<(Vec<u8>, u64)>,
     known: Arc<Known>,
@@ -80,6 +82,7 @@ impl Fs {
             rootfs,
             journal: Mutex::new(journal),
             hidden,
+            ways: seen::Ways::default(),
             mounted,
             known,
             created: AtomicUsize::new(0),

@@ -121,7 +121,7 @@ const SCRIPTS: [&str; 16] = [
 ];
 
 /// Bytes read of a program: Linux reads no more of a `#!` line.
-const HEAD: u64 = 256;
+const HEAD: usize = 256;
 
 /// Whether the image has a shell.
 pub(crate) fn has_shell(fs: &Fs) -> bool {
@@ -316,7 +316,8 @@ fn script(line: &[u8], path: Vec<u8>) -> Result<Resolved, Fault> {
 
 fn read_head(fs: &Fs, path: &[u8]) -> Result<Vec<u8>, Fault> {
     let fd = fs.rootfs().open(path, OFlags::RDONLY | OFlags::NOFOLLOW, 0).map_err(FsError::from)?;
-    let mut head = Vec::new();
-    File::from(fd).take(HEAD).read_to_end(&mut head).map_err(|_| Fault::Errno(errno::EIO))?;
+    let mut head = vec![0; HEAD];
+    let count = File::from(fd).read(&mut head).map_err(|_| Fault::Errno(errno::EIO))?;
+    head.truncate(count);
     Ok(head)
 }

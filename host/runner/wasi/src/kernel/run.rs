@@ -133,9 +133,9 @@ fn start(kernel: Arc<Kernel>, pid: u32, ready: Ready) -> Result<u32, Fault> {
     let on_thread = Arc::clone(&kernel);
     let thread =
         thread::Builder::new().name("guest".to_owned()).stack_size(THREAD_STACK).spawn(move || {
-            let lost = Lost { kernel: on_thread, pid };
+            let mut lost = Lost { kernel: on_thread, pid, over: false };
             run_to_end(&lost.kernel, pid, ready);
-            std::mem::forget(lost);
+            lost.over = true;
         });
     match thread {
         Ok(_) => Ok(pid),
@@ -150,10 +150,15 @@ fn start(kernel: Arc<Kernel>, pid: u32, ready: Ready) -> Result<u32, Fault> {
 struct Lost {
     kernel: Arc<Kernel>,
     pid: u32,
+    /// It ended as it should.
+    over: bool,
 }
 
 impl Drop for Lost {
     fn drop(&mut self) {
+        if self.over {
+            return;
+        }
         self.kernel.stop(Stop::Host("run a guest: its thread panicked".to_owned()));
         self.kernel.ended(self.pid, End::Stopped);
     }
