@@ -18,4 +18,4 @@ mod stage;
 mod survey;
 
 pub use speed::speed;
-pub use survey::{Base, Counts, Refused, Survey, Verdict, report, summary};
+pub use survey::{Base, Counts, Refused, Survey, Verdict, reasons, report, summary};

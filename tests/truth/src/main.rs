@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use kiln_truth::{Base, Refused, Survey, report, speed, summary};
+use kiln_truth::{Base, Refused, Survey, reasons, report, speed, summary};
 
 fn main() -> ExitCode {
     match run() {
@@ -52,7 +52,7 @@ fn run() -> Result<bool> {
             Err(why) => anyhow::bail!("cannot run: {why}"),
         }
     }
-    let text = if short { summary(&surveys) } else { report(&surveys) };
+    let text = if short { summary(&surveys) + &reasons(&surveys) } else { report(&surveys) };
     match out {
         Some(file) => std::fs::write(&file, text).with_context(|| file.clone())?,
         None => println!("{text}"),

@@ -273,6 +273,36 @@ pub fn summary(surveys: &[Survey]) -> String {
     text
 }
 
+/// Why steps of a corpus were not equal, with how often, without the steps, which are others' text.
+#[must_use]
+pub fn reasons(surveys: &[Survey]) -> String {
+    let mut text = String::new();
+    for survey in surveys {
+        for (title, _) in &SECTIONS[..3] {
+            let mut counts = std::collections::BTreeMap::<String, usize>::new();
+            for judged in &survey.judged {
+                let why = match (&judged.verdict, *title) {
+                    (Verdict::Different(found), "different") => found.join("; "),
+                    (Verdict::Refused(why), "refused beforehand")
+                    | (Verdict::GivenUp(why), "given up at run time") => why.clone(),
+                    _ => continue,
+                };
+                let line: String = why.replace('\n', " ").chars().take(160).collect();
+                *counts.entry(line).or_default() += 1;
+            }
+            let mut counts: Vec<_> = counts.into_iter().collect();
+            counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+            if !counts.is_empty() {
+                let _ = write!(text, "\n### {}: {title}\n\n", survey.base);
+            }
+            for (why, count) in counts {
+                let _ = writeln!(text, "- {count} × {why}");
+            }
+        }
+    }
+    text
+}
+
 /// The counts, and each step that is not equal in all.
 #[must_use]
 pub fn report(surveys: &[Survey]) -> String {

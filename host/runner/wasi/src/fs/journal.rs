@@ -21,6 +21,8 @@ type Result<T> = std::result::Result<T, RootfsError>;
 enum Undo {
     /// The name was made.
     Remove(Vec<u8>),
+    /// A directory of the transaction was removed; what is moved through it needs it.
+    Directory(Vec<u8>),
     /// The name was moved.
     Rename { from: Vec<u8>, to: Vec<u8> },
     /// The names were swapped.
@@ -167,7 +169,11 @@ impl Journal {
     pub(super) fn discard(&mut self, rootfs: &Rootfs, at: &[u8], file: &Metadata) -> Result<()> {
         self.replaced |= file.is_dir();
         if self.fresh.contains(&file.ino) {
-            return if file.is_dir() { rootfs.rmdir(at) } else { rootfs.unlink(at) };
+            if file.is_dir() {
+                self.undo.push(Undo::Directory(at.to_vec()));
+                return rootfs.rmdir(at);
+            }
+            return rootfs.unlink(at);
         }
         let place = self.place(rootfs)?;
         rootfs.rename(at, &place, RenameFlags::empty())?;
@@ -290,12 +296,23 @@ impl Journal {
                     }
                 }
                 (None, Some(_)) => changes.add(at),
+                // Written, and all that shows it is as before: perhaps the contents too.
+                (Some(before), Some(now))
+                    if self.dirty.contains(at) && !now.is_dir() && !differs(before, &now) =>
+                {
+                    return Ok(None);
+                }
                 (Some(before), Some(now)) => {
                     if self.dirty.contains(at) || differs(before, &now) {
                         changes.add(at);
                     }
                 }
             }
+        }
+        let replaced =
+            |top: &Vec<u8>| matches!(self.before.get(top), Some(Some(old)) if old.is_dir());
+        if self.moved.iter().any(replaced) {
+            return Ok(None);
         }
         for top in &self.moved {
             let mut pending = vec![top.clone()];
@@ -351,8 +368,15 @@ impl Undo {
         match self {
             // What was made may have been removed since.
             Self::Remove(at) => rootfs.remove_all(&at),
-            Self::Rename { from, to } => rootfs.rename(&from, &to, RenameFlags::empty()),
-            Self::Swap(first, second) => rootfs.rename(&first, &second, RenameFlags::EXCHANGE),
+            Self::Directory(at) => rootfs.mkdir(&at, 0o700),
+            Self::Rename { from, to } => rename(rootfs, &from, &to),
+            Self::Swap(first, second) => {
+                match (lookup(rootfs, &first)?, lookup(rootfs, &second)?) {
+                    (Some(_), Some(_)) => rootfs.rename(&first, &second, RenameFlags::EXCHANGE),
+                    (Some(_), None) => rename(rootfs, &first, &second),
+                    _ => rename(rootfs, &second, &first),
+                }
+            }
             Self::Metadata(at, old) => restore(rootfs, &at, &old),
             Self::Xattr { path, name, value: Some(value) } => {
                 rootfs.set_xattr(&path, &name, &value, false)
@@ -378,6 +402,14 @@ impl Undo {
                 restore(rootfs, &path, &metadata)
             }
         }
+    }
+}
+
+/// Renames; what is not there was made by the transaction and removed since.
+fn rename(rootfs: &Rootfs, from: &[u8], to: &[u8]) -> Result<()> {
+    match rootfs.rename(from, to, RenameFlags::empty()) {
+        Err(error) if error.is_not_found() => Ok(()),
+        result => result,
     }
 }
 

@@ -56,6 +56,9 @@ fn what_needs_native_is_taken_back_whole() {
         "sed -i s/two/three/ g",
         "cp -a d c; rm -r c; mkdir -p a/b/c",
         "ln g k; echo alias >> k",
+        "for i in 1 2 3; do echo $i > g+; chmod 600 g+; mv g+ g; done",
+        "mkdir n; mv g n/x; mv n/x k; rmdir n; echo z > k",
+        "mkdir -p n/m; mv d n/m/d; mv n/m/d k; rm -r n; mkdir n; mv k/f n",
     ] {
         let Some(stage) = Stage::new() else { return };
         assert_eq!(stage.sh(SETUP).code(), 0);
