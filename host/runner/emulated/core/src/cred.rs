@@ -6,126 +6,21 @@ use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use crate::errno::{Errno, Result};
 
+mod ids;
+mod text;
+
+pub use ids::Ids;
+use ids::SAVED;
+pub use text::ENCODED_LEN;
+
 /// Most supplementary groups kept; a real kernel takes 65,536, no image comes near.
 pub const MAX_GROUPS: usize = 128;
 
 /// What a container's root has by default (Docker's and containerd's list).
 pub const DEFAULT_CAPS: u64 = 0xa804_25fb;
 
-const REAL: usize = 0;
-const EFFECTIVE: usize = 1;
-const SAVED: usize = 2;
-const FILE_SYSTEM: usize = 3;
-
 /// "Leave as it is" in the set calls.
 const SAME: u32 = u32::MAX;
-
-/// One kind of id: real, effective, saved and file system.
-#[derive(Debug)]
-pub struct Ids([AtomicU32; 4]);
-
-impl Ids {
-    const fn new() -> Self {
-        Self([const { AtomicU32::new(0) }; 4])
-    }
-
-    fn get(&self, which: usize) -> u32 {
-        self.0.get(which).map_or(0, |id| id.load(Relaxed))
-    }
-
-    fn put(&self, which: usize, value: u32) {
-        if let Some(id) = self.0.get(which) {
-            id.store(value, Relaxed);
-        }
-    }
-
-    /// The real id.
-    pub fn real(&self) -> u32 {
-        self.get(REAL)
-    }
-
-    /// The effective id.
-    pub fn effective(&self) -> u32 {
-        self.get(EFFECTIVE)
-    }
-
-    /// The saved id.
-    pub fn saved(&self) -> u32 {
-        self.get(SAVED)
-    }
-
-    /// The id for access to files.
-    pub fn fs(&self) -> u32 {
-        self.get(FILE_SYSTEM)
-    }
-
-    fn is_one_of_mine(&self, id: u32) -> bool {
-        id == self.real() || id == self.effective() || id == self.saved()
-    }
-
-    fn set_all(&self, real: u32, effective: u32, saved: u32) {
-        if real != SAME {
-            self.put(REAL, real);
-        }
-        if saved != SAME {
-            self.put(SAVED, saved);
-        }
-        if effective != SAME {
-            self.put(EFFECTIVE, effective);
-        }
-        self.put(FILE_SYSTEM, self.effective());
-    }
-
-    /// setuid(2), setgid(2)
-    fn set(&self, id: u32, privileged: bool) -> Result<()> {
-        match id {
-            SAME => Err(Errno::INVAL),
-            _ if privileged => {
-                self.set_all(id, id, id);
-                Ok(())
-            }
-            _ if id == self.real() || id == self.saved() => {
-                self.set_all(SAME, id, SAME);
-                Ok(())
-            }
-            _ => Err(Errno::PERM),
-        }
-    }
-
-    /// setreuid(2), setregid(2)
-    fn set_real_effective(&self, real: u32, effective: u32, privileged: bool) -> Result<()> {
-        if !privileged {
-            let real_ok = real == SAME || real == self.real() || real == self.effective();
-            let effective_ok = effective == SAME || self.is_one_of_mine(effective);
-            if !real_ok || !effective_ok {
-                return Err(Errno::PERM);
-            }
-        }
-        let changes_saved = real != SAME || (effective != SAME && effective != self.real());
-        let new_effective = if effective == SAME { self.effective() } else { effective };
-        self.set_all(real, effective, if changes_saved { new_effective } else { SAME });
-        Ok(())
-    }
-
-    /// setresuid(2), setresgid(2)
-    fn set_three(&self, ids: [u32; 3], privileged: bool) -> Result<()> {
-        if !privileged && !ids.iter().all(|&id| id == SAME || self.is_one_of_mine(id)) {
-            return Err(Errno::PERM);
-        }
-        let [real, effective, saved] = ids;
-        self.set_all(real, effective, saved);
-        Ok(())
-    }
-
-    /// setfsuid(2), setfsgid(2): the previous value, whatever happens
-    fn set_fs(&self, id: u32, privileged: bool) -> u32 {
-        let before = self.fs();
-        if id != SAME && (privileged || id == before || self.is_one_of_mine(id)) {
-            self.put(FILE_SYSTEM, id);
-        }
-        before
-    }
-}
 
 /// Which ids a call is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -372,73 +267,6 @@ impl Credentials {
     /// The owner's bits of the umask, which the kernel does not get.
     pub const fn owner_umask(&self) -> &AtomicU32 {
         &self.umask
-    }
-
-    /// Writes everything as text, for the way through execve(2); the length.
-    pub fn encode(&self, out: &mut [u8]) -> usize {
-        let mut at = 0;
-        let mut word = |value: u32| {
-            for shift in (0..8).rev() {
-                if let Some(byte) = out.get_mut(at) {
-                    *byte = hex((value >> (shift * 4)) & 15);
-                    at += 1;
-                }
-            }
-        };
-        for id in self.user.0.iter().chain(&self.group.0) {
-            word(id.load(Relaxed));
-        }
-        for set in self.caps() {
-            let [low, high] = halves(set);
-            word(low);
-            word(high);
-        }
-        word(self.umask.load(Relaxed));
-        for group in self.groups() {
-            word(group);
-        }
-        at
-    }
-
-    /// Reads what [`Credentials::encode`] wrote.
-    pub fn decode(&self, text: &[u8]) {
-        let mut words = text
-            .chunks_exact(8)
-            .map(|digits| digits.iter().fold(0u32, |value, &digit| (value << 4) | unhex(digit)));
-        for id in self.user.0.iter().chain(&self.group.0) {
-            id.store(words.next().unwrap_or(SAME), Relaxed);
-        }
-        for set in &self.caps {
-            let low = words.next().unwrap_or(0);
-            let high = words.next().unwrap_or(0);
-            set.store(u64::from(low) | (u64::from(high) << 32), Relaxed);
-        }
-        self.umask.store(words.next().unwrap_or(0), Relaxed);
-        self.store_groups(words);
-    }
-}
-
-/// Room for [`Credentials::encode`].
-pub const ENCODED_LEN: usize = (8 + 8 + 1 + MAX_GROUPS) * 8;
-
-const fn halves(value: u64) -> [u32; 2] {
-    let bytes = value.to_le_bytes();
-    [
-        u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]),
-        u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]),
-    ]
-}
-
-const fn hex(digit: u32) -> u8 {
-    let digit = (digit & 15) as u8;
-    if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }
-}
-
-const fn unhex(digit: u8) -> u32 {
-    match digit {
-        b'0'..=b'9' => (digit - b'0') as u32,
-        b'a'..=b'f' => (digit - b'a' + 10) as u32,
-        _ => 0,
     }
 }
 
