@@ -97,9 +97,14 @@ fn is_tar_header(block: &[u8]) -> bool {
     u64::from_str_radix(&digits, 8).is_ok_and(|expected| expected == sum - own + blanks)
 }
 
-/// Whether a decompressed stream is a tar archive with something in it.
+/// Whether a decompressed stream is a tar archive with something in it. A first entry that must not
+/// be unpacked makes it one too: to copy such an archive as it is would hide that it was refused.
 pub(crate) fn has_entries(tar: impl Read) -> bool {
-    LayerReader::new(tar).next_entry().is_ok_and(|entry| entry.is_some())
+    match LayerReader::new(tar).next_entry() {
+        Ok(entry) => entry.is_some(),
+        Err(ReadError::Refused { .. } | ReadError::Limit { .. }) => true,
+        Err(ReadError::Io { .. } | ReadError::Malformed { .. }) => false,
+    }
 }
 
 /// The time of the newest file of a decompressed archive, seconds since 1970.
@@ -162,6 +167,29 @@ mod tests {
             .read_to_end(&mut whole)
             .unwrap();
         assert_eq!(whole, plain);
+    }
+
+    #[test]
+    fn an_archive_whose_first_entry_is_refused_is_still_one() {
+        for name in ["../../evil", &"n".repeat(300)] {
+            let mut builder = tar::Builder::new(Vec::new());
+            let mut header = tar::Header::new_gnu();
+            header.set_size(2);
+            header.set_mode(0o644);
+            if name.len() < 100 {
+                // The builder itself would refuse to write this name.
+                header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+                header.set_cksum();
+                builder.append(&header, &b"hi"[..]).unwrap();
+            } else {
+                builder.append_data(&mut header, name, &b"hi"[..]).unwrap();
+            }
+            let tar = builder.into_inner().unwrap();
+            assert!(has_entries(tar.as_slice()), "{name}");
+            let dir = tempfile::tempdir().unwrap();
+            let rootfs = Rootfs::create(dir.path()).unwrap();
+            unpack(&rootfs, &mut tar.as_slice()).unwrap_err();
+        }
     }
 
     #[test]

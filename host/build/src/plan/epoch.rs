@@ -7,6 +7,7 @@ use kiln_dockerfile::Instruction;
 use kiln_dockerfile::args::{self, BuildArgs, GlobalArgs};
 use kiln_dockerfile::expand::Lexer;
 use kiln_dockerfile::instruction::{Dockerfile, Kind, Stage};
+use kiln_image::config;
 
 use super::{SCRATCH, at};
 use crate::error::{BuildError, Result};
@@ -30,8 +31,17 @@ impl Epoch<'_> {
     /// The time that a value means, seconds since 1970; `None` for what has none, as a directory.
     ///
     /// # Errors
-    /// What names nothing, a stage of another form, and what fetching says.
+    /// What names nothing, a stage of another form, what fetching says, and a time that no image can
+    /// hold: to go on without it would give another digest each time.
     pub(super) fn resolve(&self, value: &str) -> Result<Option<i64>> {
+        let time = self.find(value)?;
+        match time {
+            Some(seconds) if config::timestamp(seconds, 0).is_none() => Err(invalid(value)),
+            _ => Ok(time),
+        }
+    }
+
+    fn find(&self, value: &str) -> Result<Option<i64>> {
         if value.is_empty() {
             return Ok(None);
         }
@@ -135,6 +145,6 @@ pub(super) fn with_time(
 
 fn invalid(value: &str) -> BuildError {
     BuildError::input(format!("invalid SOURCE_DATE_EPOCH `{value}`")).with_hint(
-        "it is a number of seconds since 1970-01-01, `context`, or the name of a context or stage",
+        "it is a number of seconds since 1970-01-01 (to the year 9999), `context`, or the name of a context or stage",
     )
 }

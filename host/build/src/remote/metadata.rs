@@ -32,6 +32,22 @@ pub(super) fn check(url: &Url) -> Result<(), &'static str> {
     }
 }
 
+/// The same of a repository, also for what its host's name leads to. git looks the name up again,
+/// and follows redirects, so this stops what a Dockerfile asks for outright, no more; what is there
+/// is no repository, and git shows little of it.
+pub(super) fn check_repository(remote: &str) -> Result<(), &'static str> {
+    // What is no URL is of the form `user@host:path`.
+    let Ok(url) = Url::parse(remote) else { return Ok(()) };
+    check(&url)?;
+    let host = url.host_str().unwrap_or_default();
+    // A name that does not resolve is git's to complain of.
+    let found = (host, 0).to_socket_addrs().ok().into_iter().flatten();
+    match found.map(|address| address.ip()).any(is_refused) {
+        true => Err(REFUSED),
+        false => Ok(()),
+    }
+}
+
 /// Resolves names as the system does, and leaves such addresses out.
 pub(super) struct Resolver;
 
@@ -88,6 +104,20 @@ mod tests {
         ] {
             let url = Url::parse(&format!("http://{host}/x")).unwrap();
             assert_eq!(check(&url).is_ok(), allowed, "{host}");
+        }
+    }
+
+    #[test]
+    fn no_repository_lies_there() {
+        for (remote, allowed) in [
+            ("http://169.254.169.254/latest.git", false),
+            ("https://user:word@2852039166/x.git", false),
+            ("git://169.254.169.254/x", false),
+            ("ssh://git@[fd00:ec2::254]/x", false),
+            ("http://127.0.0.1:1/x.git", true),
+            ("git@host.invalid:x.git", true),
+        ] {
+            assert_eq!(check_repository(remote).is_ok(), allowed, "{remote}");
         }
     }
 
