@@ -141,6 +141,11 @@ pub(super) fn fd_allocate(
     len: u64,
 ) -> Result<()> {
     let fs = &process.kernel.fs;
+    // What is allocated takes room as what is written does.
+    file(process, fd, |_| Ok(()))?;
+    let bytes = i64::try_from(len).ok().and_then(|len| usize::try_from(len).ok());
+    let bytes = bytes.ok_or(Fault::Errno(errno::EINVAL))?;
+    process.kernel.count_written(bytes).map_err(Fault::Limit)?;
     file(process, fd, |file| {
         fs.writes(file);
         let flags = rustix::fs::FallocateFlags::empty();

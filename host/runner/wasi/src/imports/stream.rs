@@ -33,7 +33,8 @@ pub(super) fn read(
     for &(at, len) in vectors {
         let out = memory.slice_mut(at, len)?;
         let count = read_one(process, &object, out, offset)?;
-        offset = offset.map(|offset| offset + count as u64);
+        // The guest's number: a device takes any.
+        offset = offset.map(|offset| offset.saturating_add(count as u64));
         let count = u32::try_from(count).map_err(|_| Fault::Errno(errno::EOVERFLOW))?;
         total = total.checked_add(count).ok_or(Fault::Errno(errno::EINVAL))?;
         // A pipe is not asked again: the next byte may be long in coming.
@@ -106,7 +107,8 @@ pub(super) fn write(
                 result => result?,
             };
             bytes = &bytes[count..];
-            offset = offset.map(|offset| offset + count as u64);
+            // The guest's number: a device takes any.
+            offset = offset.map(|offset| offset.saturating_add(count as u64));
             let count = u32::try_from(count).map_err(|_| Fault::Errno(errno::EOVERFLOW))?;
             total = total.checked_add(count).ok_or(Fault::Errno(errno::EINVAL))?;
         }

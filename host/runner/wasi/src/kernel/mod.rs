@@ -124,8 +124,15 @@ impl Kernel {
     /// Which bound they pass.
     pub(crate) fn count_written(&self, bytes: usize) -> Result<(), String> {
         let limit = self.options.written;
-        let total = self.written.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64;
-        if total > limit { Err(format!("bytes written: more than {limit}")) } else { Ok(()) }
+        let more = |so_far: u64| so_far.saturating_add(bytes as u64);
+        let before = self
+            .written
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |so_far| Some(more(so_far)));
+        if before.is_ok_and(|before| more(before) > limit) {
+            Err(format!("bytes written: more than {limit}"))
+        } else {
+            Ok(())
+        }
     }
 
     /// Passes output on.

@@ -99,3 +99,62 @@ fn a_program_that_takes_all_it_can_get_meets_limits() {
         assert!(matches!(run(&stage, rubbish), Err(RunError::NeedsNative(_))));
     }
 }
+
+/// A module whose `_start` opens a path for writing, creating it if need be, and then does `body`
+/// with the descriptor in `$fd`; two vectors of four bytes each lie at 0.
+fn with_file(path: &str, body: &str) -> Vec<u8> {
+    let text = format!(
+        "(module
+          (import \"wasi_snapshot_preview1\" \"path_open\"
+            (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+          (import \"wasi_snapshot_preview1\" \"fd_pread\"
+            (func $pread (param i32 i32 i32 i64 i32) (result i32)))
+          (import \"wasi_snapshot_preview1\" \"fd_pwrite\"
+            (func $pwrite (param i32 i32 i32 i64 i32) (result i32)))
+          (import \"wasi_snapshot_preview1\" \"fd_allocate\"
+            (func $allocate (param i32 i64 i64) (result i32)))
+          (memory (export \"memory\") 1)
+          (data (i32.const 0) \"\\40\\00\\00\\00\\04\\00\\00\\00\\40\\00\\00\\00\\04\\00\\00\\00\")
+          (data (i32.const 256) \"{path}\")
+          (func (export \"_start\") (local $fd i32)
+            (if (call $open (i32.const 3) (i32.const 0) (i32.const 256) (i32.const {length})
+                  (i32.const 1) (i64.const 66) (i64.const 0) (i32.const 0) (i32.const 128))
+              (then (unreachable)))
+            (local.set $fd (i32.load (i32.const 128)))
+            {body}))",
+        length = path.len()
+    );
+    wat::parse_str(text).unwrap()
+}
+
+#[test]
+fn offsets_at_the_end_of_numbers_end_nothing() {
+    let Some(stage) = Stage::new() else { return };
+    for call in ["pread", "pwrite"] {
+        for path in ["dev/zero", "dev/null", "dev/random", "plain"] {
+            let body = format!(
+                "(drop (call ${call} (local.get $fd) (i32.const 0) (i32.const 2) (i64.const -1) (i32.const 96)))"
+            );
+            let result = run(&stage, &with_file(path, &body));
+            assert_eq!(result.unwrap(), 0, "{call} {path}");
+        }
+    }
+}
+
+#[test]
+fn allocated_bytes_count_as_written() {
+    let options = Options { written: 1 << 20, ..Options::default() };
+    let Some(stage) = Stage::with(options) else { return };
+    let allocate = |length: i64| {
+        let body =
+            format!("(drop (call $allocate (local.get $fd) (i64.const 0) (i64.const {length})))");
+        run(&stage, &with_file("plain", &body))
+    };
+    assert_eq!(allocate(1 << 16).unwrap(), 0);
+    assert_eq!(allocate(-1).unwrap(), 0);
+    let result = allocate(1 << 21);
+    assert!(
+        matches!(&result, Err(RunError::Limit(what)) if what.contains("written")),
+        "{result:?}"
+    );
+}
