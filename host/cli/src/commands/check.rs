@@ -5,7 +5,7 @@ use kiln_dockerfile::lint::{Report, Warning};
 use kiln_runner::Cancel;
 use serde_json::{Value, json};
 
-use super::build;
+use super::request;
 use crate::args::{BuildArgs, ResultFormat};
 use crate::environment::Environment;
 use crate::exit::ExitStatus;
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &BuildArgs, format: ResultFormat, environment: &Environm
 
 fn request(args: &BuildArgs, environment: &Environment) -> Result<BuildRequest> {
     let events = progress::sink(progress::Mode::Quiet);
-    build::request(args, environment, Cancel::default(), events.as_ref())
+    request::request(args, environment, Cancel::default(), events.as_ref())
 }
 
 /// Prints the findings; true when there are none.

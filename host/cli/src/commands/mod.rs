@@ -5,6 +5,7 @@ pub(crate) mod check;
 mod context;
 pub(crate) mod doctor;
 pub(crate) mod plan;
+mod request;
 mod results;
 mod secrets;
 mod services;

@@ -8,7 +8,7 @@ use kiln_build::{
 use kiln_runner::Cancel;
 use serde_json::{Value, json};
 
-use super::{build, services};
+use super::{build, request, services};
 use crate::args::{BuildArgs, ResultFormat};
 use crate::environment::Environment;
 use crate::exit::ExitStatus;
@@ -39,7 +39,7 @@ fn plan(args: &BuildArgs, environment: &Environment) -> Result<(BuildRequest, Ve
     interrupt::install(cancel.clone());
     let mode = if args.quiet { progress::Mode::Quiet } else { args.progress };
     let events = progress::sink(mode);
-    let request = build::request(args, environment, cancel, events.as_ref())?;
+    let request = request::request(args, environment, cancel, events.as_ref())?;
     let services = services::open(args, environment, &request.cancel, refusal)?;
     let planned = kiln_build::plan(&request, &services, events.as_ref())?;
     Ok((request, planned))
