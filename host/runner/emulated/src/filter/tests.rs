@@ -164,3 +164,58 @@ fn without_network_there_are_unix_sockets_alone() {
     }
     assert_eq!(judge(&program, nr::SOCKET, OUTSIDE, [1, 1, 0, 0, 0, 0]), ALLOW);
 }
+
+/// What happens to a call, in an auditor's words.
+fn verdict(program: &[u8], number: u32) -> String {
+    let errno = |value: u32| match value & 0xffff {
+        1 => "EPERM".to_owned(),
+        38 => "ENOSYS".to_owned(),
+        95 => "EOPNOTSUPP".to_owned(),
+        97 => "EAFNOSUPPORT".to_owned(),
+        other => other.to_string(),
+    };
+    let of = |arguments| {
+        let (outside, inside) =
+            (judge(program, number, OUTSIDE, arguments), judge(program, number, INSIDE, arguments));
+        match (outside, inside) {
+            (ALLOW, ALLOW) => "kernel".to_owned(),
+            (TRAP, ALLOW) => "handler, then kernel".to_owned(),
+            (TRAP, _) => "handler".to_owned(),
+            (refused, _) => errno(refused),
+        }
+    };
+    // Nothing, something, everything, a descriptor of the runner's, an option of prctl(2),
+    // `SO_PEERCRED`: enough to tell where arguments decide.
+    let broker = u64::from(BROKER_FD.cast_unsigned());
+    let tried =
+        [[0; 6], [1; 6], [u64::from(u32::MAX); 6], [broker; 6], [7; 6], [3, 1, 17, 0, 0, 0]]
+            .map(of);
+    match tried.iter().all(|verdict| *verdict == tried[0]) {
+        true => tried[0].clone(),
+        false => "by its arguments".to_owned(),
+    }
+}
+
+#[test]
+fn the_table_for_auditors_is_what_the_program_does() {
+    use std::fmt::Write as _;
+    let program = program(false, false, 950);
+    let mut names = nr::NAMES.to_vec();
+    names.sort_by_key(|&(_, number)| number);
+    let mut table = String::new();
+    for (name, number) in names {
+        let verdict = verdict(&program, number);
+        if verdict != "kernel" {
+            writeln!(table, "{number}\t{}\t{verdict}", name.to_lowercase()).unwrap();
+        }
+    }
+    // A call that has no name here must be one that passes, or the table would not show it.
+    for number in (0..=NEWEST).filter(|number| nr::NAMES.iter().all(|(_, known)| known != number)) {
+        assert_eq!(verdict(&program, number), "kernel", "{number}");
+    }
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../policies/emulated-calls.tsv");
+    let text = std::fs::read_to_string(file).unwrap();
+    let written: String =
+        text.lines().filter(|line| !line.starts_with('#')).flat_map(|line| [line, "\n"]).collect();
+    assert_eq!(written, table, "policies/emulated-calls.tsv is not what the filter does: {table}");
+}

@@ -8,6 +8,9 @@ pub mod nr {
                 #[doc = concat!("`", stringify!($name), "`")]
                 pub const $name: u32 = $value;
             )*
+
+            /// All of them, by name.
+            pub const NAMES: &[(&str, u32)] = &[$((stringify!($name), $value)),*];
         };
     }
 
