@@ -43,6 +43,7 @@ mod runner;
 mod seal;
 mod supervise;
 mod sys;
+mod tmpfs;
 mod user_namespace;
 mod view;
 

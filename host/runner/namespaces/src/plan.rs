@@ -16,9 +16,7 @@ use rustix::process::{Gid, Uid};
 use crate::placeholder::Placeholders;
 use crate::resolve::{Resolved, resolve};
 use crate::sys::process::{CommandLine, StringArray};
-
-/// Docker's size of `/dev/shm`.
-const DEFAULT_SHM_SIZE: u64 = 64 * 1024 * 1024;
+use crate::tmpfs::{Deviceless, deviceless};
 
 /// Mounts of one step: what [`crate::report::Failure`] can count.
 const MAX_MOUNTS: usize = 255;
@@ -41,8 +39,8 @@ pub(crate) struct View {
     /// The files, each with where in the root it is mounted.
     pub(crate) etc_files: Vec<(EtcFile, CString)>,
     pub(crate) mounts: Vec<PlannedMount>,
-    /// Bytes, as tmpfs wants them.
-    pub(crate) shm_size: CString,
+    /// Whether `/dev/shm` is Docker's; else it is one of the mounts.
+    pub(crate) default_shm: bool,
     pub(crate) hostname: Vec<u8>,
     /// Whether the step has a network namespace of its own, with loopback alone.
     pub(crate) own_network: bool,
@@ -95,7 +93,7 @@ impl Plan {
     pub(crate) fn new(root: BorrowedFd<'_>, step: &Step) -> Result<(Self, Placeholders), RunError> {
         let program = Program::new(step)?;
         let files = etc_files::files(&step.hostname, &step.extra_hosts).map_err(invalid)?;
-        if step.mounts.len() > MAX_MOUNTS {
+        if step.mounts.len() >= MAX_MOUNTS {
             return Err(RunError::Limit(format!("{MAX_MOUNTS} mounts in one step")));
         }
         let mut targets = Targets { root, placeholders: Placeholders::default(), covered: vec![] };
@@ -108,15 +106,24 @@ impl Plan {
                 etc_files.push((file, target));
             }
         }
-        let mounts =
-            step.mounts.iter().map(|mount| targets.mount(mount)).collect::<Result<_, _>>()?;
+        // A size that was given makes it a mount like the step's own, as in BuildKit.
+        let shm = step.limits.shm_size.and_then(bounded).map(|size| Mount {
+            target: b"/dev/shm".to_vec(),
+            source: MountSource::Tmpfs { size: Some(size) },
+            read_only: false,
+        });
+        let mounts: Vec<_> = shm
+            .iter()
+            .chain(&step.mounts)
+            .map(|mount| targets.mount(mount))
+            .collect::<Result<_, _>>()?;
+        let default_shm = mounts.iter().all(|mount| mount.target.as_c_str() != c"dev/shm");
         let tree = detached(root).map_err(|errno| failed("open_tree of the rootfs", errno))?;
-        let shm_size = step.limits.shm_size.and_then(bounded).unwrap_or(DEFAULT_SHM_SIZE);
         let view = View {
             root: Some(tree),
             etc_files,
             mounts,
-            shm_size: decimal(shm_size),
+            default_shm,
             hostname: step.hostname.clone().into_bytes(),
             own_network: step.network == Network::None,
         };
@@ -133,7 +140,7 @@ impl Plan {
                 root: None,
                 etc_files: vec![],
                 mounts: vec![],
-                shm_size: decimal(DEFAULT_SHM_SIZE),
+                default_shm: true,
                 hostname: b"kiln".to_vec(),
                 own_network,
             },
@@ -246,7 +253,19 @@ impl Targets<'_> {
         }
         let (source, directory) = match &mount.source {
             MountSource::Tmpfs { size } => {
-                (PlannedSource::Tmpfs(size.and_then(bounded).map(decimal)), true)
+                let size = size.and_then(bounded).map(decimal);
+                let source = match deviceless(size.as_deref()) {
+                    Deviceless::Made(tree) => {
+                        flags -= MountAttrFlags::MOUNT_ATTR_NODEV;
+                        PlannedSource::Tree(tree)
+                    }
+                    Deviceless::Any => {
+                        flags -= MountAttrFlags::MOUNT_ATTR_NODEV;
+                        PlannedSource::Tmpfs(size)
+                    }
+                    Deviceless::None => PlannedSource::Tmpfs(size),
+                };
+                (source, true)
             }
             MountSource::Host(fd) => {
                 let mode = fstat(fd).map_err(failed)?.st_mode;

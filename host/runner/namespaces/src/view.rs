@@ -3,8 +3,8 @@
 //! Runs after `clone`: nothing here allocates. Everything is attached by descriptor, and every path
 //! of the image is opened below its root, so that no symlink of the image leads a mount elsewhere.
 //!
-//! Nothing that the step can write to lets a device node work (`nodev`): there is no device cgroup
-//! that would refuse one. The usable nodes are bind mounts, each on a file of `/dev`.
+//! Nothing that the step can write to lets a device node work (`nodev`, or [`crate::tmpfs`]): there is
+//! no device cgroup that would refuse one. The usable nodes are bind mounts, each on a file of `/dev`.
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -24,6 +24,7 @@ use rustix::process::{fchdir, pivot_root};
 use crate::plan::{PlannedSource, View};
 use crate::report::{At, Failure, Stage};
 use crate::sys;
+use crate::tmpfs::detached;
 
 /// Set-up races with mounts and renames anywhere on the machine make `openat2` give `EAGAIN`; so
 /// often that it cannot be a race any more.
@@ -35,6 +36,9 @@ const NOEXEC: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOEXEC;
 const RDONLY: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_RDONLY;
 /// What holds data and no programs.
 const DATA: MountAttrFlags = NOSUID.union(NODEV).union(NOEXEC);
+
+/// Docker's size of `/dev/shm`.
+const DEFAULT_SHM_SIZE: &CStr = c"65536k";
 
 /// The device nodes: name in `/dev`, path on the host, major, minor, whether a step can do without.
 const DEVICES: [(&CStr, &CStr, u32, u32, bool); 6] = [
@@ -104,7 +108,7 @@ pub(crate) fn set_up(view: &View) -> Result<(), Failure> {
 
     proc(root).at(Stage::Proc)?;
     sysfs(root).at(Stage::Sys)?;
-    dev(root, &staging, &view.shm_size)?;
+    dev(root, &staging, view.default_shm)?;
     etc_files(view, root, &staging).at(Stage::EtcFiles)?;
     // Before the step's mounts: what they put into /dev must not be what hides files of /proc.
     mask(root).at(Stage::Masks)?;
@@ -151,6 +155,7 @@ fn mount_id(path: &CStr) -> Result<u64, Errno> {
 
 fn proc(root: BorrowedFd<'_>) -> Result<(), Errno> {
     let context = fsopen(c"proc", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_string(&context, c"source", c"proc")?;
     fsconfig_create(&context)?;
     let proc = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, DATA)?;
     attach(&proc, root, c"proc")
@@ -160,6 +165,7 @@ fn proc(root: BorrowedFd<'_>) -> Result<(), Errno> {
 /// the machine has mounted.
 fn sysfs(root: BorrowedFd<'_>) -> Result<(), Errno> {
     let mounted = fsopen(c"sysfs", FsOpenFlags::FSOPEN_CLOEXEC).and_then(|context| {
+        fsconfig_set_string(&context, c"source", c"sysfs")?;
         fsconfig_create(&context)?;
         fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, DATA | RDONLY)
     });
@@ -174,7 +180,7 @@ fn sysfs(root: BorrowedFd<'_>) -> Result<(), Errno> {
     attach(&sysfs, root, c"sys")
 }
 
-fn dev(root: BorrowedFd<'_>, staging: &OwnedFd, shm_size: &CStr) -> Result<(), Failure> {
+fn dev(root: BorrowedFd<'_>, staging: &OwnedFd, default_shm: bool) -> Result<(), Failure> {
     let dev = tmpfs(NOSUID | NODEV, c"0755", Some(c"65536k")).at(Stage::Dev)?;
     attach(&dev, root, c"dev").at(Stage::Dev)?;
     let directory = Mode::from_raw_mode(0o755);
@@ -196,11 +202,14 @@ fn dev(root: BorrowedFd<'_>, staging: &OwnedFd, shm_size: &CStr) -> Result<(), F
         other => Err(other),
     });
     pts.and_then(|pts| attach(&pts, dev.as_fd(), c"pts")).at(Stage::Pts)?;
-    tmpfs(DATA, c"1777", Some(shm_size))
-        .and_then(|shm| attach(&shm, dev.as_fd(), c"shm"))
-        .at(Stage::Shm)?;
+    if default_shm {
+        detached(c"shm", DATA, c"1777", Some(DEFAULT_SHM_SIZE))
+            .and_then(|shm| attach(&shm, dev.as_fd(), c"shm"))
+            .at(Stage::Shm)?;
+    }
     // Left out where the kernel has no POSIX message queues.
     let queues = fsopen(c"mqueue", FsOpenFlags::FSOPEN_CLOEXEC).and_then(|context| {
+        fsconfig_set_string(&context, c"source", c"mqueue")?;
         fsconfig_create(&context)?;
         let queues = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, DATA)?;
         attach(&queues, dev.as_fd(), c"mqueue")
@@ -241,6 +250,7 @@ fn device(
 
 fn pts(group: &CStr) -> Result<OwnedFd, Errno> {
     let context = fsopen(c"devpts", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_string(&context, c"source", c"devpts")?;
     for (key, value) in [(c"ptmxmode", c"0666"), (c"mode", c"0620"), (c"gid", group)] {
         fsconfig_set_string(&context, key, value)?;
     }
@@ -318,13 +328,7 @@ fn optional<T>(result: Result<T, Errno>) -> Result<Option<T>, Errno> {
 }
 
 fn tmpfs(flags: MountAttrFlags, mode: &CStr, size: Option<&CStr>) -> Result<OwnedFd, Errno> {
-    let context = fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    fsconfig_set_string(&context, c"mode", mode)?;
-    if let Some(size) = size {
-        fsconfig_set_string(&context, c"size", size)?;
-    }
-    fsconfig_create(&context)?;
-    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, flags)
+    detached(c"tmpfs", flags, mode, size)
 }
 
 const TREE: OpenTreeFlags = OpenTreeFlags::OPEN_TREE_CLONE

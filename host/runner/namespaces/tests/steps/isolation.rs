@@ -161,6 +161,17 @@ fn no_other_device_works() {
         assert_eq!(ran.code(), 1, "{directory}: {ran:?}");
         assert!(ran.stderr.contains("ermission denied"), "{directory}: {ran:?}");
     }
+    // A size given, the mount says no `nodev`, as in BuildKit, and is as dead.
+    let mut step = sh("grep ' /dev/shm ' /proc/mounts; cp /bin/true /dev/shm/run; /dev/shm/run
+        mknod /dev/shm/x c 1 3 && cat /dev/shm/x");
+    step.limits.shm_size = Some(1 << 20);
+    let ran = fixture.run(&step);
+    assert_eq!(ran.code(), 1, "{ran:?}");
+    assert!(
+        ran.stdout.starts_with("tmpfs /dev/shm tmpfs rw,nosuid,relatime,size=1024k"),
+        "{ran:?}"
+    );
+    assert_eq!(ran.stderr.matches("ermission denied").count(), 1, "{ran:?}");
     fixture.output("chmod 600 /dev/null");
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata("/dev/null").unwrap().permissions().mode();
