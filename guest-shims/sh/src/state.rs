@@ -201,6 +201,11 @@ impl Shell {
                 .value
                 .get_or_insert_with(|| value.into());
         }
+        if self.dialect != Dialect::Dash {
+            // As bash and BusyBox have it: a variable, not part of the environment.
+            let name = process::hostname();
+            self.variables.entry(b"HOSTNAME".to_vec()).or_default().value.get_or_insert(name);
+        }
         let ppid = process::parent_id().to_string().into_bytes();
         self.variables
             .insert(b"PPID".to_vec(), Variable { value: Some(ppid), ..Variable::default() });
