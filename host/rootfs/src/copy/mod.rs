@@ -78,6 +78,7 @@ pub fn copy(
     options: &CopyOptions<'_>,
     changes: &mut ChangeSet,
 ) -> Result<()> {
+    let written = path::clean(from);
     let from = source.canonicalize(from)?;
     let metadata = source.metadata(&from)?;
     let names_directory = dest.last() == Some(&b'/') || matches!(path::split(dest).1, b"" | b".");
@@ -97,7 +98,9 @@ pub fn copy(
         None => false,
     };
     if below {
-        target = path::join(&target, path::split(&from).1);
+        // A symlink is followed, and what it leads to gets the name that was asked for.
+        let name = if metadata.is_dir() { path::split(&from).1 } else { path::split(&written).1 };
+        target = path::join(&target, name);
     }
     let parent = if contents && existing.is_none() { &target[..] } else { path::split(&target).0 };
     destination::make_parents(rootfs, parent, options, changes)?;

@@ -59,6 +59,21 @@ fn run(at: &Path, from: &str, dest: &str, options: &CopyOptions<'_>) -> (Rootfs,
 }
 
 #[test]
+fn what_a_symlink_leads_to_gets_the_links_name() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("real"), "x").unwrap();
+    std::os::unix::fs::symlink("real", dir.path().join("name")).unwrap();
+    let source = HostDir::open(dir.path()).unwrap();
+    let rootfs = Rootfs::create(&dir.path().join("to")).unwrap();
+    let mut changes = ChangeSet::new();
+    copy(&source, b"/name", &rootfs, b"/in/", &CopyOptions::default(), &mut changes).unwrap();
+    let paths: Vec<_> = changes.iter().map(|(path, _)| path.to_vec()).collect();
+    assert_eq!(paths, [&b"in"[..], b"in/name"]);
+    assert_eq!(rootfs.metadata(b"in/name", false).unwrap().file_type, FileType::File);
+    rootfs.remove().unwrap();
+}
+
+#[test]
 fn where_things_go() {
     let keep = CopyOptions { keep_directory: true, ..CopyOptions::default() };
     let plain = CopyOptions::default();
