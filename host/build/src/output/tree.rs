@@ -29,7 +29,7 @@ pub(super) fn trees(platforms: &Platforms<'_>) -> Result<Vec<Tree>> {
         let cx: &crate::engine::Engine<'_> = cx;
         let dir = match platforms.len() {
             1 if !cx.request.wants_index() => String::new(),
-            _ => cx.plan.target_platform.to_string().replace('/', "_"),
+            _ => cx.plan.target_platform.normalized().to_string().replace('/', "_"),
         };
         Ok(Tree { rootfs: target.rootfs(cx)?, dir, epoch: cx.plan.epoch })
     };

@@ -158,7 +158,10 @@ impl StageRun<'_> {
         let mut env: Vec<(Vec<u8>, Vec<u8>)> =
             self.variables.env.iter().map(|(name, value)| (name.into(), value.into())).collect();
         for name in PROXY_ARGS {
-            if let Some(value) = cx.plan.build_args.get(name)
+            // Programs look for either spelling; whichever was given, a step has both.
+            let spellings = [name.to_owned(), name.to_ascii_uppercase(), name.to_ascii_lowercase()];
+            let given = spellings.iter().find_map(|name| cx.plan.build_args.get(name));
+            if let Some(value) = given.filter(|value| !value.is_empty())
                 && self.variables.env.get(name).is_none()
             {
                 env.push((name.into(), value.clone().into()));
