@@ -61,7 +61,7 @@ fn a_plan_says_what_would_be_done_and_does_nothing() {
     assert!(run["runner"].is_string() || !run["refusals"].as_array().unwrap().is_empty(), "{run}");
     assert_eq!(run["line"], 7);
     assert!(
-        !kiln.path("work/cache/v1").read_dir().unwrap().any(|_| true),
+        !kiln.path("work/cache/v2").read_dir().unwrap().any(|_| true),
         "a plan leaves no result"
     );
 

@@ -1,6 +1,6 @@
 //! Results of earlier steps, found again by a key over everything that they depend on.
 //!
-//! Files: `<work-dir>/cache/v1/<hex key>`, one JSON record each, written to a temporary name and
+//! Files: `<work-dir>/cache/v2/<hex key>`, one JSON record each, written to a temporary name and
 //! renamed. A record is a hint: the blob that it names is looked up in the content store, and what
 //! is unreadable counts as absent.
 
@@ -14,10 +14,11 @@ use kiln_image::store::Store;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Context, ErrorKind, Result};
+use crate::layers::LayerRef;
 use crate::scratch::{make_private_dir, random_name};
 
 /// Changes whenever the meaning of a key or of a record changes.
-const VERSION: &str = "v1";
+const VERSION: &str = "v2";
 
 /// A record longer than this was not written by us.
 const MAX_RECORD: u64 = 64 * 1024;
@@ -31,6 +32,13 @@ pub(crate) struct Record {
     pub(crate) diff_id: Digest,
     /// When the step ran, RFC 3339: a cached rebuild gives the same image.
     pub(crate) created: String,
+}
+
+impl Record {
+    /// The layer; `windows` as in [`LayerRef`].
+    pub(crate) fn into_layer(self, windows: bool) -> LayerRef {
+        LayerRef { descriptor: self.descriptor, diff_id: self.diff_id, origin: None, windows }
+    }
 }
 
 /// Identifies a step with all its inputs.

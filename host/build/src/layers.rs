@@ -15,6 +15,8 @@ pub(crate) struct LayerRef {
     pub(crate) diff_id: Digest,
     /// Where it can be pulled from; `None` when it is in the store.
     pub(crate) origin: Option<Arc<Reference>>,
+    /// It has the form of Windows images: its files are below `Files/`.
+    pub(crate) windows: bool,
 }
 
 /// Identifies a file system by the layers that it is made of (OCI image-spec, "Layer ChainID").

@@ -16,6 +16,7 @@ mod pax;
 pub mod read;
 mod sparse;
 mod stream;
+mod windows;
 pub mod write;
 
 /// The longest path and link target, in bytes: Linux' `PATH_MAX` less its NUL. Longer ones could

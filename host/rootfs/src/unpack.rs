@@ -56,7 +56,15 @@ pub struct Stats {
 /// [`RootfsError::Refused`] and [`RootfsError::Read`] for damaged or hostile layers, else the
 /// system call that failed. What was unpacked until then stays.
 pub fn unpack_layer(rootfs: &Rootfs, tar: &mut dyn Read, limits: &Limits) -> Result<Stats> {
-    unpack(rootfs, tar, limits, true)
+    unpack(rootfs, LayerReader::with_limits(tar, *limits), true)
+}
+
+/// Unpacks one layer of a Windows image, of which only `Files/` is the image's.
+///
+/// # Errors
+/// As [`unpack_layer`].
+pub fn unpack_windows_layer(rootfs: &Rootfs, tar: &mut dyn Read, limits: &Limits) -> Result<Stats> {
+    unpack(rootfs, LayerReader::with_limits(tar, *limits).windows(true), true)
 }
 
 /// Unpacks an archive that is no layer: names that mark whiteouts in layers are names like others.
@@ -64,16 +72,14 @@ pub fn unpack_layer(rootfs: &Rootfs, tar: &mut dyn Read, limits: &Limits) -> Res
 /// # Errors
 /// As [`unpack_layer`].
 pub fn unpack_archive(rootfs: &Rootfs, tar: &mut dyn Read, limits: &Limits) -> Result<Stats> {
-    unpack(rootfs, tar, limits, false)
+    unpack(rootfs, LayerReader::with_limits(tar, *limits), false)
 }
 
 fn unpack(
     rootfs: &Rootfs,
-    tar: &mut dyn Read,
-    limits: &Limits,
+    mut reader: LayerReader<&mut dyn Read>,
     has_whiteouts: bool,
 ) -> Result<Stats> {
-    let mut reader = LayerReader::with_limits(tar, *limits);
     let mut unpacker = Unpacker {
         rootfs,
         has_whiteouts,

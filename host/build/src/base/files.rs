@@ -11,7 +11,6 @@ use crate::context::ContextDir;
 use crate::contexts::ContextSource;
 use crate::engine::Engine;
 use crate::error::{Context, ErrorKind, Result};
-use crate::layers::LayerRef;
 use crate::stage::write_layer;
 
 /// An image without config whose one layer has the files.
@@ -29,9 +28,7 @@ pub(super) fn from_files(
     let key = key.finish();
     let cached = cx.request.use_cache.then(|| cx.cache.get(&key, &cx.store)).flatten();
     let layer = match cached {
-        Some(record) => {
-            LayerRef { descriptor: record.descriptor, diff_id: record.diff_id, origin: None }
-        }
+        Some(record) => record.into_layer(false),
         None if cx.planning.is_some() => {
             let unknown = Some(format!("{} is not in the cache yet", source.shown()));
             return Ok(Start { unknown, ..scratch(platform) });
@@ -41,7 +38,7 @@ pub(super) fn from_files(
             let mut changes = ChangeSet::new();
             engine::copy(&files, b"/", &rootfs, b"/", &CopyOptions::default(), &mut changes)
                 .context(ErrorKind::Input, what)?;
-            let (layer, _) = write_layer(cx, &rootfs, &changes, Some(&key))?;
+            let (layer, _) = write_layer(cx, &rootfs, &changes, false, Some(&key))?;
             // What cannot be removed now goes with the build's directory.
             let _later = rootfs.remove();
             layer

@@ -99,6 +99,7 @@ fn read_image(
     if !wanted.matches(&config.platform()) {
         cx.warn(&format!("base image {name} was built for {}, not {platform}", config.platform()));
     }
+    let windows = config.os == "windows";
     let layers = manifest
         .layers
         .iter()
@@ -107,6 +108,7 @@ fn read_image(
             descriptor: descriptor.clone(),
             diff_id,
             origin: origin.cloned(),
+            windows,
         })
         .collect();
     Ok((config, layers))

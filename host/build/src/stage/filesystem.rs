@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kiln_image::config::ImageConfig;
 use kiln_image::digest::DigestReader;
+use kiln_image::layer::Mtime;
 use kiln_image::layer::build::LayerBuilder;
 use kiln_image::layer::compress::decompress;
 use kiln_rootfs::changes::{self, ChangeSet, WriteOptions};
@@ -128,8 +129,8 @@ fn unpack_layer(cx: &Engine<'_>, rootfs: &Rootfs, layer: &LayerRef) -> Result<()
     let blob = cx.store.reader(digest).context(ErrorKind::Failed, what)?;
     let tar = decompress(blob).context(ErrorKind::Failed, what)?;
     let mut tar = DigestReader::new(tar);
-    unpack::unpack_layer(rootfs, &mut tar, &unpack::Limits::default())
-        .context(ErrorKind::Failed, what)?;
+    let unpack = if layer.windows { unpack::unpack_windows_layer } else { unpack::unpack_layer };
+    unpack(rootfs, &mut tar, &unpack::Limits::default()).context(ErrorKind::Failed, what)?;
     std::io::copy(&mut tar, &mut std::io::sink()).context(ErrorKind::Failed, what)?;
     let (_, diff_id, _) = tar.finish();
     if diff_id != layer.diff_id {
@@ -168,7 +169,15 @@ impl StageRun<'_> {
     pub(super) fn key_state(&self, key: &mut KeyBuilder) {
         key.field("parent", chain_id(&self.layers).to_string());
         key.field("platform", self.platform().to_string());
+        if self.has_windows_layers() {
+            key.field("form", "windows");
+        }
         self.cx.key_output(key);
+    }
+
+    /// Whether the stage is based on an image of Windows: then its layers have that form.
+    fn has_windows_layers(&self) -> bool {
+        self.layers.iter().any(|layer| layer.windows)
     }
 
     /// Turns a step's changes into a layer and remembers it under `key`; gives the time that the
@@ -221,15 +230,15 @@ impl StageRun<'_> {
         changes: &ChangeSet,
         key: Option<&Key>,
     ) -> Result<String> {
-        let (layer, created) = write_layer(self.cx, rootfs, changes, key)?;
+        let (layer, created) =
+            write_layer(self.cx, rootfs, changes, self.has_windows_layers(), key)?;
         self.layers.push(layer);
         Ok(created)
     }
 
     /// Takes over a layer that another build made.
     pub(super) fn adopt_layer(&mut self, record: Record) -> Result<()> {
-        let layer =
-            LayerRef { descriptor: record.descriptor, diff_id: record.diff_id, origin: None };
+        let layer = record.into_layer(self.has_windows_layers());
         if let Some(working) = &mut self.filesystem.working {
             unpack_layer(self.cx, &working.rootfs, &layer)?;
             working.index = None;
@@ -244,11 +253,16 @@ pub(crate) fn write_layer(
     cx: &Engine<'_>,
     rootfs: &Rootfs,
     changes: &ChangeSet,
+    windows: bool,
     key: Option<&Key>,
 ) -> Result<(LayerRef, String)> {
     let what = || "write the layer".to_owned();
     let mut builder = LayerBuilder::new(&cx.store, cx.request.compression, threads())
         .context(ErrorKind::Environment, what)?;
+    if windows {
+        let time = Mtime::from_secs(cx.plan.epoch.unwrap_or(0));
+        builder = builder.windows(time).context(ErrorKind::Failed, what)?;
+    }
     let options = WriteOptions { clamp_mtime: cx.plan.epoch, ..WriteOptions::default() };
     changes::write_layer(rootfs, changes, &options, &mut builder)
         .context(ErrorKind::Failed, what)?;
@@ -262,7 +276,8 @@ pub(crate) fn write_layer(
         };
         cx.cache.put(key, &record)?;
     }
-    let layer = LayerRef { descriptor: layer.descriptor, diff_id: layer.diff_id, origin: None };
+    let layer =
+        LayerRef { descriptor: layer.descriptor, diff_id: layer.diff_id, origin: None, windows };
     Ok((layer, created))
 }
 

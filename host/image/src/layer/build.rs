@@ -2,9 +2,9 @@
 
 use std::io::{self, Read};
 
-use super::Entry;
 use super::compress::{Compression, Compressor};
 use super::write::{LayerWriter, WriteError};
+use super::{Entry, Mtime};
 use crate::digest::{Digest, DigestWriter};
 use crate::manifest::Descriptor;
 use crate::store::{BlobWriter, Store, StoreError};
@@ -59,6 +59,15 @@ impl LayerBuilder {
     pub fn nanoseconds(mut self, keep: bool) -> Self {
         self.tar = self.tar.nanoseconds(keep);
         self
+    }
+
+    /// Gives the layer the form of Windows images; see [`LayerWriter::windows`].
+    ///
+    /// # Errors
+    /// [`BuildError::Write`].
+    pub fn windows(mut self, time: Mtime) -> Result<Self, BuildError> {
+        self.tar = self.tar.windows(time)?;
+        Ok(self)
     }
 
     /// Adds an entry, with as much of `data` as a file's size tells.
@@ -118,6 +127,56 @@ mod tests {
             assert_eq!(reader.next_entry().unwrap().unwrap().size(), 1_600_000);
             assert_eq!(reader.next_entry().unwrap(), None);
         }
+    }
+
+    #[test]
+    fn windows_layers_keep_files_below_a_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let builder = LayerBuilder::new(&store, Compression::None, 1).unwrap();
+        let mut builder = builder.windows(Mtime::from_secs(7)).unwrap();
+        let link = Kind::HardLink { target: b"d/f".to_vec() };
+        let entries = [
+            Entry::new(b"", Kind::Dir, 0o755),
+            Entry::new(b"d", Kind::Dir, 0o755),
+            Entry::new(b"d/f", Kind::File { size: 1 }, 0o644),
+            Entry::new(b"g", link, 0o644),
+        ];
+        for entry in &entries {
+            builder.append(entry, &mut &b"x"[..]).unwrap();
+        }
+        let layer = builder.finish().unwrap();
+        let blob = || decompress(store.reader(&layer.descriptor.digest).unwrap()).unwrap();
+        let mut archive = tar::Archive::new(blob());
+        let mut found = Vec::new();
+        for entry in archive.entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let mode = entry.header().mode().unwrap();
+            let path = String::from_utf8(entry.path_bytes().to_vec()).unwrap();
+            let mut keys = String::new();
+            for extension in entry.pax_extensions().unwrap().unwrap() {
+                let extension = extension.unwrap();
+                let value = extension.value().unwrap();
+                let shown = if value.len() > 8 { "SD" } else { value };
+                keys += &format!(" {}={shown}", extension.key().unwrap());
+            }
+            found.push(format!("{path} {mode:o}{keys}"));
+        }
+        assert_eq!(
+            found,
+            [
+                "Hives/ 40000 LIBARCHIVE.creationtime=7.0 MSWINDOWS.fileattr=16",
+                "Files/ 40000 LIBARCHIVE.creationtime=7.0 MSWINDOWS.fileattr=16",
+                "Files/d/ 40755 LIBARCHIVE.creationtime=0.0 MSWINDOWS.fileattr=16 MSWINDOWS.rawsd=SD",
+                "Files/d/f 100644 LIBARCHIVE.creationtime=0.0 MSWINDOWS.fileattr=32 MSWINDOWS.rawsd=SD",
+                "Files/g 644 LIBARCHIVE.creationtime=0.0",
+            ]
+        );
+        let mut reader = LayerReader::new(blob()).windows(true);
+        for wanted in &entries[1..] {
+            assert_eq!(reader.next_entry().unwrap().as_ref(), Some(wanted));
+        }
+        assert_eq!(reader.next_entry().unwrap(), None);
     }
 
     #[test]

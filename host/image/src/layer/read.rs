@@ -12,7 +12,7 @@ use super::names::{clean, hard_link_target, lossy, symlink_target};
 use super::pax::{self, Pax};
 use super::sparse::{self, Map, MapText};
 use super::stream::Stream;
-use super::{Entry, Kind, Mtime};
+use super::{Entry, Kind, Mtime, windows};
 
 mod data;
 
@@ -97,6 +97,8 @@ pub struct LayerReader<R> {
     /// Position in the current file and its map, if it has holes.
     sparse: Option<SparseState>,
     ended: bool,
+    /// The layer has the form of Windows'.
+    windows: bool,
 }
 
 impl<R: Read> LayerReader<R> {
@@ -116,7 +118,16 @@ impl<R: Read> LayerReader<R> {
             padding: 0,
             sparse: None,
             ended: false,
+            windows: false,
         }
+    }
+
+    /// Whether the layer has the form of Windows images: then its `Files/` is the image's root, and
+    /// what is beside it is passed over.
+    #[must_use]
+    pub fn windows(mut self, windows: bool) -> Self {
+        self.windows = windows;
+        self
     }
 
     /// The next entry; what is unread of the current file is passed over. `None` at the end.
@@ -124,6 +135,16 @@ impl<R: Read> LayerReader<R> {
     /// # Errors
     /// [`ReadError`]; the reader is of no use after one.
     pub fn next_entry(&mut self) -> Result<Option<Entry>, ReadError> {
+        while let Some(entry) = self.next_in_stream()? {
+            let entry = if self.windows { windows::from_layer(entry) } else { Some(entry) };
+            if entry.is_some() {
+                return Ok(entry);
+            }
+        }
+        Ok(None)
+    }
+
+    fn next_in_stream(&mut self) -> Result<Option<Entry>, ReadError> {
         if self.ended {
             return Ok(None);
         }

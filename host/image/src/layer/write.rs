@@ -9,7 +9,7 @@ use std::io::{self, Read, Write};
 
 use super::format::{self, BLOCK, Block};
 use super::pax::{MAX_SPECIAL, Records};
-use super::{Entry, Kind, MAX_PATH};
+use super::{Entry, Kind, MAX_PATH, Mtime, windows};
 
 /// How much is copied at once.
 const COPY_SIZE: usize = 64 << 10;
@@ -58,13 +58,14 @@ pub enum WriteError {
 pub struct LayerWriter<W> {
     inner: W,
     nanoseconds: bool,
+    windows: bool,
     buffer: Vec<u8>,
 }
 
 impl<W: Write> LayerWriter<W> {
     /// Writes to `inner`, times in whole seconds (rounded down) as BuildKit does.
     pub fn new(inner: W) -> Self {
-        Self { inner, nanoseconds: false, buffer: vec![0; COPY_SIZE] }
+        Self { inner, nanoseconds: false, windows: false, buffer: vec![0; COPY_SIZE] }
     }
 
     /// Whether nanoseconds are kept; each time with some then costs a PAX header.
@@ -74,12 +75,31 @@ impl<W: Write> LayerWriter<W> {
         self
     }
 
+    /// Gives the layer the form of Windows images, whose own directories get `time`.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub fn windows(mut self, time: Mtime) -> Result<Self, WriteError> {
+        self.windows = true;
+        for entry in windows::top(time) {
+            self.put(&entry, &mut io::empty())?;
+        }
+        Ok(self)
+    }
+
     /// Writes `entry`, and for a file as many bytes of `data` as its size tells.
     ///
     /// # Errors
     /// [`WriteError`]; the stream is of no use after one.
     pub fn append(&mut self, entry: &Entry, data: &mut dyn Read) -> Result<(), WriteError> {
-        let header = Header::of(entry, self.nanoseconds)
+        if !self.windows {
+            return self.put(entry, data);
+        }
+        windows::to_layer(entry).map_or(Ok(()), |entry| self.put(&entry, data))
+    }
+
+    fn put(&mut self, entry: &Entry, data: &mut dyn Read) -> Result<(), WriteError> {
+        let header = Header::of(entry, self.nanoseconds, self.windows)
             .map_err(|problem| WriteError::Unsupported { path: printable(entry), problem })?;
         self.header(&header).map_err(|source| WriteError::Io { path: printable(entry), source })?;
         self.data(entry, data)
@@ -141,7 +161,7 @@ struct Header {
 }
 
 impl Header {
-    fn of(entry: &Entry, nanoseconds: bool) -> Result<Self, &'static str> {
+    fn of(entry: &Entry, nanoseconds: bool, is_windows: bool) -> Result<Self, &'static str> {
         let name = name_of(entry)?;
         let mut block: Block = [0; BLOCK];
         let mut records = Records::default();
@@ -169,7 +189,15 @@ impl Header {
             Kind::Dir => b'5',
             Kind::Fifo => b'6',
         };
-        format::put_octal(&mut block[format::MODE], u64::from(entry.mode & 0o7777));
+        let mut mode = entry.mode & 0o7777;
+        if is_windows {
+            let (bits, extra) = windows::extras(entry);
+            mode |= bits;
+            for (key, value) in extra {
+                records.set(key, value.as_bytes());
+            }
+        }
+        format::put_octal(&mut block[format::MODE], u64::from(mode));
         put_number(&mut block[format::UID], &mut records, "uid", u64::from(entry.uid));
         put_number(&mut block[format::GID], &mut records, "gid", u64::from(entry.gid));
         put_number(&mut block[format::SIZE], &mut records, "size", entry.size());

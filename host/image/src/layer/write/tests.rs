@@ -198,11 +198,11 @@ fn what_tar_cannot_hold() {
 #[test]
 fn files_beyond_eight_gigabytes() {
     let size = 8_589_934_592_u64;
-    let header = Header::of(&Entry::new(b"big", Kind::File { size }, 0o644), false).unwrap();
+    let header = Header::of(&Entry::new(b"big", Kind::File { size }, 0o644), false, false).unwrap();
     assert_eq!(&header.block[format::SIZE], b"00000000000\0");
     assert_eq!(header.records.to_bytes(), b"19 size=8589934592\n");
     let less = Entry::new(b"big", Kind::File { size: size - 1 }, 0o644);
-    let header = Header::of(&less, false).unwrap();
+    let header = Header::of(&less, false, false).unwrap();
     assert_eq!(&header.block[format::SIZE], b"77777777777\0");
     assert!(header.records.is_empty());
 }
