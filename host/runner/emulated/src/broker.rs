@@ -18,10 +18,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kiln_emulated_core::broker::{
     CONNECT, DATA_MAX, FILES_MAX, LINK_TIMES, MODE, PROC_TEXT, REMOVE_XATTR, REQUEST_LEN, Request,
-    SEND, SET_XATTR, TERMINAL, TIMES, WATCH,
+    SEND, SET_XATTR, SYSV, TERMINAL, TIMES, WATCH,
 };
 use kiln_emulated_core::config::below;
 use kiln_emulated_core::message::abstract_name;
+use kiln_emulated_core::sysv::Call;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{
     AtFlags, FileType, Mode, StatxFlags, Timespec, Timestamps, XattrFlags, fchmod, fremovexattr,
     fsetxattr, futimens, inotify, statx, utimensat,
@@ -37,6 +39,7 @@ use address::{parse_address, permit};
 use terminals::Terminals;
 
 use crate::binds::host_path;
+use crate::sysv::Ipc;
 
 /// Connections in the making at once; a step that asks for more is told to try again.
 const MAX_WAITING: usize = 256;
@@ -63,8 +66,10 @@ pub(crate) fn serve(socket: &OwnedFd, rules: &Arc<Rules>) {
     let waiting = Arc::new(AtomicUsize::new(0));
     let mut bytes = vec![0; REQUEST_LEN + DATA_MAX];
     let mut terminals = Terminals::default();
+    let mut ipc = Ipc::default();
     loop {
-        let (length, files) = match receive(socket, &mut bytes) {
+        while !ipc.is_idle() && !wait(socket, &mut ipc) {}
+        let (length, files, pid) = match receive(socket, &mut bytes) {
             Ok(received) => received,
             Err(Errno::INTR) => continue,
             Err(_) => return,
@@ -83,12 +88,33 @@ pub(crate) fn serve(socket: &OwnedFd, rules: &Arc<Rules>) {
             CONNECT => connect_aside(request, files, reply, rules, &waiting),
             TERMINAL => answer_file(&reply, terminals.open(&request)),
             PROC_TEXT => {
-                let text = proc_text::translated(&files, data, rules);
+                let text = proc_text::translated(&files, data, rules, &mut ipc);
                 answer_file(&reply, text.map(|file| (0, file)));
             }
+            SYSV => match (Call::parse(&request, data), pid) {
+                (Some(call), Some(pid)) => ipc.call(pid, &call, reply),
+                _ => answer(&reply, Err(Errno::INVAL)),
+            },
             _ => answer(&reply, at_once(&request, data, &files, rules)),
         }
     }
+}
+
+/// Waits for a request, true, or for what becomes of those that wait, which is seen to.
+fn wait(socket: &OwnedFd, ipc: &mut Ipc) -> bool {
+    let mut polled = vec![PollFd::new(socket, PollFlags::IN)];
+    polled.extend(ipc.descriptors().map(|file| PollFd::from_borrowed_fd(file, PollFlags::IN)));
+    if poll(&mut polled, None).is_err() {
+        return false;
+    }
+    let ready: Vec<bool> = polled.iter().map(|file| !file.revents().is_empty()).collect();
+    drop(polled);
+    let (request, others) = ready.split_at(1);
+    if others.contains(&true) {
+        ipc.ready(others);
+        return false;
+    }
+    request.contains(&true)
 }
 
 /// A connection can take minutes: others do not wait for it.
@@ -123,18 +149,28 @@ fn connect_aside(
     }
 }
 
-fn receive(socket: &OwnedFd, bytes: &mut [u8]) -> Result<(usize, Vec<OwnedFd>), Errno> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3 + FILES_MAX))];
+/// A request, its descriptors, and the process that sent it.
+fn receive(
+    socket: &OwnedFd,
+    bytes: &mut [u8],
+) -> Result<(usize, Vec<OwnedFd>, Option<i32>), Errno> {
+    let mut space =
+        [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3 + FILES_MAX), ScmCredentials(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut vector = [IoSliceMut::new(bytes)];
     let received = recvmsg(socket, &mut vector, &mut control, RecvFlags::CMSG_CLOEXEC)?;
     let mut files = Vec::new();
+    let mut pid = None;
     for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(rights) = message {
-            files.extend(rights);
+        match message {
+            RecvAncillaryMessage::ScmRights(rights) => files.extend(rights),
+            RecvAncillaryMessage::ScmCredentials(sender) => {
+                pid = Some(sender.pid.as_raw_nonzero().get());
+            }
+            _ => {}
         }
     }
-    Ok((received.bytes, files))
+    Ok((received.bytes, files, pid))
 }
 
 fn answer(reply: &OwnedFd, result: Result<usize, Errno>) {

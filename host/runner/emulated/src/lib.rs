@@ -17,6 +17,7 @@ mod filter;
 mod landlock;
 mod probe;
 mod spawn;
+mod sysv;
 mod trial;
 
 use std::os::fd::AsFd as _;
@@ -116,6 +117,9 @@ fn run_step(
     let (broker, broker_end) =
         socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
             .map_err(|errno| io("make a socket pair", errno))?;
+    // So that the kernel says who asks.
+    rustix::net::sockopt::set_socket_passcred(&broker, true)
+        .map_err(|errno| io("setsockopt(SO_PASSCRED)", errno))?;
     let rules_of_broker = Arc::new(rules_of_broker(rootfs, step, stage, token)?);
     let mut descriptors = vec![
         (rootfs.root_fd(), ROOT_FD),

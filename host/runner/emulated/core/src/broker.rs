@@ -24,6 +24,9 @@ pub const TERMINAL: u32 = 9;
 /// after the request. The descriptor comes with the answer.
 pub const PROC_TEXT: u32 = 10;
 
+/// A call of System V IPC, see [`crate::sysv`].
+pub const SYSV: u32 = 11;
+
 /// Longest payload: a `struct sockaddr_un` and a bit.
 pub const PAYLOAD_MAX: usize = 128;
 /// Length of every request.

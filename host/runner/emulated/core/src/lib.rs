@@ -31,6 +31,7 @@ pub mod message;
 pub mod open;
 pub mod socket;
 pub mod special;
+pub mod sysv;
 pub mod walk;
 pub mod world;
 pub mod xattr;

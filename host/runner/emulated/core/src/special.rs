@@ -20,6 +20,8 @@ const TTY_GROUP: u32 = 5;
 /// Files of /proc/PID in which paths, mounts or ids of the pod's would show.
 const TRANSLATED: [&[u8]; 6] =
     [b"maps", b"smaps", b"numa_maps", b"mounts", b"mountinfo", b"status"];
+/// System V objects, which are the step's.
+const OBJECTS: [&[u8]; 3] = [b"sysvipc/shm", b"sysvipc/sem", b"sysvipc/msg"];
 
 impl<G: Guest> World<'_, G> {
     /// A magic link of /proc: the kernel follows it, save to a terminal.
@@ -144,9 +146,12 @@ fn number_of(name: &[u8]) -> Option<u32> {
     core::str::from_utf8(name).ok()?.parse().ok().filter(|_| name.first() != Some(&b'+'))
 }
 
-/// Whether a path below /proc is one of [`TRANSLATED`] of a process or a thread.
+/// Whether a path below /proc is one of [`TRANSLATED`] of a process or a thread, or of [`OBJECTS`].
 #[must_use]
 pub fn is_translated(path: &[u8]) -> bool {
+    if OBJECTS.contains(&path) {
+        return true;
+    }
     let mut parts = path.rsplit(|&byte| byte == b'/');
     let known = parts.next().is_some_and(|name| TRANSLATED.contains(&name));
     known && parts.next().is_some_and(|id| number_of(id).is_some())
@@ -158,10 +163,12 @@ mod tests {
 
     #[test]
     fn only_files_of_processes_are_translated() {
-        for path in [&b"7/maps"[..], b"7/task/9/mounts", b"12/status"] {
+        for path in [&b"7/maps"[..], b"7/task/9/mounts", b"12/status", b"sysvipc/sem"] {
             assert!(is_translated(path));
         }
-        for path in [&b"mounts"[..], b"self/maps", b"7/stat", b"7/maps/x", b"+7/maps", b""] {
+        for path in
+            [&b"mounts"[..], b"self/maps", b"7/stat", b"7/maps/x", b"+7/maps", b"", b"sysvipc"]
+        {
             assert!(!is_translated(path));
         }
     }

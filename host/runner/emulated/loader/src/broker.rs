@@ -18,13 +18,13 @@ use crate::system::{checked, fd, plain};
 /// `SOL_SOCKET`, `SCM_RIGHTS`
 const RIGHTS: [u32; 2] = [1, 1];
 /// `POLLIN`, `POLLOUT`
-const READABLE: u32 = 1;
+pub const READABLE: u32 = 1;
 const WRITABLE: u32 = 4;
 /// `MSG_DONTWAIT`, `MSG_NOSIGNAL`
 const DONT_WAIT: u32 = 0x40;
 const NO_SIGNAL: u32 = 0x4000;
 /// Short calls, which nothing may interrupt.
-const NO_SIGNALS: u64 = u64::MAX;
+pub const NO_SIGNALS: u64 = u64::MAX;
 /// Most pieces of a message that are sent in one go.
 const MAX_PIECES: usize = 64;
 /// Most descriptors with a request: the reply's, a socket, an inode, the guest's.
@@ -166,10 +166,10 @@ fn send_waiting(message: &Message, mask: u64) -> Result<usize> {
         {
             return result;
         }
-        poll(message.socket, WRITABLE, Some(20_000_000), mask)?;
+        poll(message.socket, WRITABLE, Some([0, 20_000_000]), mask)?;
         if tries > 0 {
             // A datagram socket says that it is writable though its peer has no room.
-            poll(-1, 0, Some(1_000_000), mask)?;
+            poll(-1, 0, Some([0, 1_000_000]), mask)?;
         }
         tries = tries.saturating_add(1);
     }
@@ -252,13 +252,7 @@ fn ask_all(
     data: &[[usize; 2]],
     mask: u64,
 ) -> Result<(usize, Option<i32>)> {
-    /// `AF_UNIX`, `SOCK_STREAM | SOCK_CLOEXEC`
-    const PAIR: [usize; 2] = [1, 0o2_000_001];
-    let mut pair = [0i32; 2];
-    let to = pair.as_mut_ptr() as usize;
-    // SAFETY: two integers of a local.
-    unsafe { checked(nr::SOCKETPAIR, [PAIR[0], PAIR[1], 0, to, 0, 0])? };
-    let [mine, theirs] = pair;
+    let [mine, theirs] = reply_pair()?;
     let sent = send_request(request, theirs, files, data);
     InProcess.close(theirs);
     let result = sent.and_then(|()| wait(mine, mask));
@@ -266,7 +260,18 @@ fn ask_all(
     result
 }
 
-fn send_request(request: &Request, reply: i32, files: &[i32], data: &[[usize; 2]]) -> Result<()> {
+/// A socket for the answer, and its other end.
+pub fn reply_pair() -> Result<[i32; 2]> {
+    /// `AF_UNIX`, `SOCK_STREAM | SOCK_CLOEXEC`
+    const PAIR: [usize; 2] = [1, 0o2_000_001];
+    let mut pair = [0i32; 2];
+    let to = pair.as_mut_ptr() as usize;
+    // SAFETY: two integers of a local.
+    unsafe { checked(nr::SOCKETPAIR, [PAIR[0], PAIR[1], 0, to, 0, 0])? };
+    Ok(pair)
+}
+
+pub fn send_request(request: &Request, reply: i32, files: &[i32], data: &[[usize; 2]]) -> Result<()> {
     let bytes: [u8; REQUEST_LEN] = request.to_bytes();
     let mut vectors = [[0usize; 2]; 1 + MAX_PIECES];
     vectors[0] = [bytes.as_ptr() as usize, bytes.len()];
@@ -295,39 +300,46 @@ fn send_request(request: &Request, reply: i32, files: &[i32], data: &[[usize; 2]
     unsafe { checked(nr::SENDMSG, [fd(BROKER_FD), message, NO_SIGNAL as usize, 0, 0, 0]) }.map(drop)
 }
 
-/// ppoll(2) of one descriptor, with the guest's signal mask; the time in nanoseconds.
-fn poll(file: i32, events: u32, time: Option<i64>, mask: u64) -> Result<()> {
+/// ppoll(2) of one descriptor, with the guest's signal mask; the time in seconds and nanoseconds.
+pub fn poll(file: i32, events: u32, time: Option<[i64; 2]>, mask: u64) -> Result<usize> {
     // `struct pollfd`: descriptor, wanted, got.
     let mut poll = [file as u32, events];
     let to = poll.as_mut_ptr() as usize;
-    let time = time.map(|nanos| [0i64, nanos]);
     let time = time.as_ref().map_or(0, |time| time.as_ptr() as usize);
     let mask = core::ptr::from_ref(&mask) as usize;
     // SAFETY: all locals. A handler of the guest's that runs meanwhile finds this slot's stack, and
     // may even leave it for good: the slot is lost then.
-    unsafe { checked(nr::PPOLL, [to, 1, time, mask, 8, 0]) }.map(drop)
+    unsafe { checked(nr::PPOLL, [to, 1, time, mask, 8, 0]) }
 }
 
 /// The answer, and the descriptor that came with it.
 fn wait(reply: i32, mask: u64) -> Result<(usize, Option<i32>)> {
+    poll(reply, READABLE, None, mask)?;
+    receive(reply, [0, 0]).map(|(value, file, _)| (value, file))
+}
+
+/// The answer that has come, the descriptor, and how many bytes more there were, which lie in the
+/// guest's memory.
+pub fn receive(reply: i32, to: [usize; 2]) -> Result<(usize, Option<i32>, usize)> {
     /// `MSG_CMSG_CLOEXEC`
     const CLOSE_ON_EXEC: usize = 0x4000_0000;
     /// `sizeof(struct cmsghdr)` and one descriptor.
     const WITH_FILE: usize = 20;
     let mut answer = [0u8; 4];
-    poll(reply, READABLE, None, mask)?;
-    let vector = [answer.as_mut_ptr() as usize, answer.len()];
+    let vectors = [[answer.as_mut_ptr() as usize, answer.len()], to];
+    let count = 1 + usize::from(to[1] > 0);
     let mut control = [0u64; 3];
     let room = size_of_val(&control);
     let mut message =
-        [0, 0, vector.as_ptr() as usize, 1, control.as_mut_ptr() as usize, room, 0usize];
+        [0, 0, vectors.as_ptr() as usize, count, control.as_mut_ptr() as usize, room, 0usize];
     let to = message.as_mut_ptr() as usize;
-    // SAFETY: the kernel's `struct msghdr`, whose parts are locals.
+    // SAFETY: the kernel's `struct msghdr`, whose parts are locals, and the
+    // guest's own buffer, of which the kernel says EFAULT.
     let read = unsafe { checked(nr::RECVMSG, [fd(reply), to, CLOSE_ON_EXEC, 0, 0, 0])? };
-    if read != 4 {
+    if read < 4 {
         return Err(Errno::IO);
     }
     let file = (message[5] >= WITH_FILE && control[0] as usize == WITH_FILE)
         .then_some((control[2] & 0xffff_ffff) as i32);
-    Errno::check(i32::from_ne_bytes(answer) as isize).map(|value| (value, file))
+    Errno::check(i32::from_ne_bytes(answer) as isize).map(|value| (value, file, read - 4))
 }

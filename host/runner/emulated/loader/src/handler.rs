@@ -15,7 +15,7 @@ use crate::guest::InProcess;
 use crate::process::world;
 use crate::slots::{Pending, Slot, claim_pending};
 use crate::system::{call, checked, die};
-use crate::{shortcut, trace, wait};
+use crate::{shortcut, sysv, trace, wait};
 
 /// `SIGSYS`
 const SIGSYS: usize = 31;
@@ -107,6 +107,10 @@ pub unsafe extern "C" fn handle(
         nr::WAIT4 | nr::WAITID => wait::answer(context, number, a),
         nr::PTRACE => context.answer(value(trace::request(a))),
         nr::PSELECT6 => pselect(context, a),
+        nr::SHMGET | nr::SHMAT | nr::SHMDT | nr::SHMCTL | nr::SEMGET | nr::SEMCTL | nr::SEMOP
+        | nr::SEMTIMEDOP | nr::MSGGET | nr::MSGSND | nr::MSGRCV | nr::MSGCTL => {
+            context.answer(value(sysv::answer(number, a, context.mask)));
+        }
         _ => match dispatch(&world(), &mut slot.scratch, number, a) {
             Answer::Now(value) => {
                 context.answer(value);

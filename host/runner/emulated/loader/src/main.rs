@@ -25,6 +25,7 @@ mod process;
 mod shortcut;
 mod slots;
 mod system;
+mod sysv;
 mod trace;
 mod wait;
 

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use super::Rules;
 use crate::binds::host_path;
+use crate::sysv::Ipc;
 
 /// Longest file that is translated; a process with a hundred thousand mappings has less.
 const MOST: u64 = 16 << 20;
@@ -22,7 +23,12 @@ fn errno(error: std::io::Error) -> Errno {
 ///
 /// The guest could open it, so what it says is no secret; only files of processes are read, which
 /// never wait.
-pub(super) fn translated(files: &[OwnedFd], data: &[u8], rules: &Rules) -> Result<OwnedFd, Errno> {
+pub(super) fn translated(
+    files: &[OwnedFd],
+    data: &[u8],
+    rules: &Rules,
+    ipc: &mut Ipc,
+) -> Result<OwnedFd, Errno> {
     let [file] = files else { return Err(Errno::INVAL) };
     let path = host_path(file.as_fd())?;
     if fstatfs(file)?.f_type != PROC_SUPER_MAGIC
@@ -32,11 +38,13 @@ pub(super) fn translated(files: &[OwnedFd], data: &[u8], rules: &Rules) -> Resul
     }
     let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(&[]);
     let mut text = Vec::new();
-    if !matches!(name, b"mounts" | b"mountinfo") {
+    let objects = path.strip_prefix(b"/proc/sysvipc/").and_then(|name| ipc.proc_file(name));
+    if objects.is_none() && !matches!(name, b"mounts" | b"mountinfo") {
         let file = std::fs::File::from(file.try_clone().map_err(errno)?);
         file.take(MOST).read_to_end(&mut text).map_err(errno)?;
     }
     let text = match name {
+        _ if objects.is_some() => objects.unwrap_or_default().into_bytes(),
         b"mounts" | b"mountinfo" => {
             let own = std::fs::read("/proc/self/mountinfo").map_err(errno)?;
             mounts(&own, &rules.names, name == b"mountinfo")

@@ -13,5 +13,6 @@ mod messages;
 mod metadata;
 mod shortcuts;
 mod support;
+mod sysv;
 mod terminals;
 mod view;

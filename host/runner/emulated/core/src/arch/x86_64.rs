@@ -64,6 +64,7 @@ pub mod nr {
         SCHED_SETSCHEDULER = 144, SCHED_SETAFFINITY = 203, SCHED_SETATTR = 314, IOPRIO_SET = 251,
         SHMAT = 30, SHMCTL = 31, SHMDT = 67, SEMGET = 64, SEMOP = 65, SEMCTL = 66,
         SEMTIMEDOP = 220, WAITID = 247, MSGGET = 68, MSGSND = 69, MSGRCV = 70, MSGCTL = 71, WRITEV = 20,
+        SHUTDOWN = 48,
     }
 }
 
@@ -156,26 +157,14 @@ pub const REFUSED: &[(u32, i32)] = &[
     (nr::SETDOMAINNAME, 1),
     (nr::MQ_UNLINK, 38),
     (nr::MQ_OPEN, 38),
-    // The pod's, one name space for all of its processes, and by uid alone: no wall would be left.
-    (nr::SHMGET, 38),
-    (nr::SHMAT, 38),
-    (nr::SHMCTL, 38),
-    (nr::SHMDT, 38),
-    (nr::SEMGET, 38),
-    (nr::SEMOP, 38),
-    (nr::SEMTIMEDOP, 38),
-    (nr::SEMCTL, 38),
-    (nr::MSGGET, 38),
-    (nr::MSGSND, 38),
-    (nr::MSGRCV, 38),
-    (nr::MSGCTL, 38),
 ];
 
 /// Emulated for the guest, and refused to the handler itself: the forms by path of calls that
 /// Landlock does not guard, on files of our own uid anywhere in the pod. The handler opens the file
 /// first, which Landlock does guard, and uses the forms by descriptor. Connections are the builder's
 /// to make: it decides about the address that is used, not about one in memory that can change. So
-/// are watches, which would tell the names of files in directories that are not the step's.
+/// are watches, which would tell the names of files in directories that are not the step's. System V
+/// IPC is the builder's altogether.
 pub const BY_DESCRIPTOR_ONLY: &[u32] = &[
     nr::CHMOD,
     nr::FCHMODAT,
@@ -199,6 +188,19 @@ pub const BY_DESCRIPTOR_ONLY: &[u32] = &[
     nr::LANDLOCK_CREATE_RULESET,
     nr::LANDLOCK_ADD_RULE,
     nr::LANDLOCK_RESTRICT_SELF,
+    // The kernel's would be the pod's, and by uid alone: no wall would be left.
+    nr::SHMGET,
+    nr::SHMAT,
+    nr::SHMCTL,
+    nr::SHMDT,
+    nr::SEMGET,
+    nr::SEMOP,
+    nr::SEMTIMEDOP,
+    nr::SEMCTL,
+    nr::MSGGET,
+    nr::MSGSND,
+    nr::MSGRCV,
+    nr::MSGCTL,
 ];
 
 /// Emulated for the guest, allowed to the handler.
