@@ -246,6 +246,9 @@ impl<G: Guest> Call<'_, '_, G> {
             nr::LREMOVEXATTR => self.xattr_at(false, Xattr::Remove(a[1]))?,
             nr::FREMOVEXATTR => self.xattr_of(Xattr::Remove(a[1]))?,
             nr::BIND => {
+                if self.world.bind_low_port(int(a[0]), a[1], a[2])? {
+                    return Ok(Answer::Now(0));
+                }
                 if !self.world.unix_path(self.scratch, a[1], a[2])? {
                     return self.world.bind_other(a).map(Answer::Later);
                 }

@@ -113,6 +113,10 @@ pub trait Guest {
     fn changes(&self) -> u32;
     /// See [`Guest::changes`]
     fn note_change(&self);
+    /// Whether some process of this step has another port in the place of this one, below 1024
+    fn has_low_port(&self, port: u16) -> bool;
+    /// See [`Guest::has_low_port`]
+    fn note_low_port(&self, port: u16);
     /// getpid(2)
     fn pid(&self) -> u32;
     /// gettid(2)

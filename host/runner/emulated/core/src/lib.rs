@@ -29,6 +29,7 @@ pub mod identity;
 pub mod known;
 pub mod message;
 pub mod open;
+mod ports;
 pub mod socket;
 pub mod special;
 pub mod sysv;

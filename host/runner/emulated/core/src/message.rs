@@ -129,6 +129,7 @@ impl<G: Guest> World<'_, G> {
             // To the kernel, where an unconnected one goes anyway: no other process is a build's.
             return if word(bytes, 4) == 0 { Ok(Peer::CONNECTED) } else { Err(Errno::PERM) };
         }
+        self.lead_to_low_port(bytes);
         peer.len = length;
         Ok(peer)
     }

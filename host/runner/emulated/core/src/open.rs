@@ -277,10 +277,11 @@ impl<'a, G: Guest> World<'a, G> {
     }
 
     /// A descriptor through which attributes can be changed, opened past the guest's permissions:
-    /// the caller has checked them. `None` for a symbolic link when `follow` is false.
+    /// the caller has checked them.
     ///
     /// # Errors
-    /// As path_resolution(7) has them.
+    /// As path_resolution(7) has them; `ELOOP` for a symbolic link when `follow` is false, `ENXIO`
+    /// for a socket, and for a terminal: to open one and to close it is a hang-up for its maker.
     pub fn open_for_change(
         &self,
         walk: &mut WalkBuffers,
@@ -289,14 +290,19 @@ impl<'a, G: Guest> World<'a, G> {
         follow: bool,
     ) -> Result<(i32, Statx)> {
         let flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | if follow { 0 } else { O_NOFOLLOW };
-        if self.cred.is_fs_root() {
+        let bytes = path.bytes();
+        let may_cover = bytes.starts_with(b"/") && self.config.may_cover(bytes);
+        if self.cred.is_fs_root() && !may_cover {
             let fd = self.open_existing(walk, dirfd, path, flags, 0)?;
             let disk = self.disk_of(fd).inspect_err(|_| self.guest.close(fd))?;
             return Ok((fd, disk));
         }
-        let place = self.walk(walk, dirfd, path.bytes(), follow)?;
+        let place = self.walk(walk, dirfd, bytes, follow)?;
         if place.disk.is_none() {
             return Err(Errno::NOENT);
+        }
+        if place.is_terminal(walk) {
+            return Err(Errno::NXIO);
         }
         let fd = self.open_place(walk, &place, flags, 0)?;
         let disk = self.disk_of(fd).inspect_err(|_| self.guest.close(fd))?;

@@ -151,6 +151,7 @@ impl<G: Guest> World<'_, G> {
         let room = usize::try_from(u32::from_ne_bytes(room)).unwrap_or(0);
         let mut bytes = [0; 256];
         let length = self.guest.socket_name(socket, peer, &mut bytes)?;
+        self.tell_low_port(bytes.get_mut(..length.min(256)).unwrap_or(&mut []));
         let mut answer = bytes.get(..length.min(256)).unwrap_or(&[]);
         let is_path = answer.get(..2) == Some(&AF_UNIX.to_ne_bytes()[..])
             && answer.get(2).is_some_and(|&first| first == b'/');

@@ -60,6 +60,11 @@ impl<'c> Place<'c> {
             .is_some_and(|bind| bind.kind == BindKind::File || bind.kind == BindKind::TerminalMaker)
     }
 
+    /// Whether this is one of the terminals.
+    pub(crate) fn is_terminal(&self, walk: &WalkBuffers) -> bool {
+        self.bind.is_some_and(|bind| bind.kind == BindKind::Terminals) && !self.is_mount_point(walk)
+    }
+
     pub(crate) fn in_proc(&self) -> bool {
         self.bind.is_some_and(|bind| bind.kind == BindKind::Proc)
     }

@@ -1,6 +1,6 @@
 //! The guest as the process itself: its memory is ours, its calls are made from here.
 
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use kiln_emulated_core::abi::{OpenHow, STATX_WANTED, Statx};
 use kiln_emulated_core::arch::nr;
@@ -275,6 +275,18 @@ impl Guest for InProcess {
         }
     }
 
+    fn has_low_port(&self, port: u16) -> bool {
+        let (word, bit) = low_port(port);
+        word.is_some_and(|word| word.load(Relaxed) & bit != 0)
+    }
+
+    fn note_low_port(&self, port: u16) {
+        let (word, bit) = low_port(port);
+        if let Some(word) = word {
+            word.fetch_or(bit, Relaxed);
+        }
+    }
+
     fn pid(&self) -> u32 {
         ask!(nr::GETPID).map_or(0, |pid| pid as u32)
     }
@@ -282,6 +294,13 @@ impl Guest for InProcess {
     fn tid(&self) -> u32 {
         ask!(nr::GETTID).map_or(0, |tid| tid as u32)
     }
+}
+
+/// Where the processes of the step note that a port below 1024 has another in its place.
+fn low_port(port: u16) -> (Option<&'static AtomicU32>, u32) {
+    /// The first word of the shared page that is used for it.
+    const FIRST: usize = 64;
+    (process::state_word(FIRST + usize::from(port / 32)), 1 << (port % 32))
 }
 
 /// `O_NOCTTY`

@@ -11,6 +11,7 @@ mod exec;
 mod identity;
 mod messages;
 mod metadata;
+mod ports;
 mod shortcuts;
 mod support;
 mod sysv;

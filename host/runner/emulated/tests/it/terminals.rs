@@ -6,11 +6,13 @@ const TERMINAL: &str = r#"
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pty.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 int main(void) {
@@ -26,7 +28,14 @@ int main(void) {
         write(tty, "from ", 5); write(out, "within\n", 7);
         _exit(3);
     }
-    sleep(0);
+    /* Changing a terminal's attributes does not open it: its maker sees no hang-up. */
+    int other = posix_openpt(O_RDWR | O_NOCTTY);
+    struct pollfd wait = {.fd = other, .events = POLLIN};
+    struct stat seen;
+    if (grantpt(other) || unlockpt(other) || chmod(ptsname(other), 0640)) return 11;
+    if (utimes(ptsname(other), NULL) || stat(ptsname(other), &seen)) return 12;
+    if ((seen.st_mode & 07777) != 0640 || poll(&wait, 1, 0) != 0) return 13;
+    close(other);
     for (int have = 0, n; (n = read(master, text + have, 60 - have)) > 0;) have += n;
     if (waitpid(child, &status, 0) != child) return 10;
     printf("%d %s %s", WEXITSTATUS(status), name, text);

@@ -20,11 +20,19 @@ impl<G: Guest> Call<'_, '_, G> {
         Ok(old | usize::try_from(owner).unwrap_or(0))
     }
 
+    /// Why another process is left alone: there is none of this number, or it may not be the step's.
+    fn refusal(&self, pid: usize) -> Errno {
+        match self.world.guest.pass(nr::KILL, [pid, 0, 0, 0, 0, 0]) {
+            Err(Errno::SRCH) => Errno::SRCH,
+            _ => Errno::PERM,
+        }
+    }
+
     /// prlimit(2) of the process itself; others may not even be of this step.
     pub(super) fn prlimit(&self) -> Result<usize> {
         let [pid, resource, new, old, ..] = self.a;
         if uint(pid) != self.world.guest.pid() {
-            return Err(Errno::PERM);
+            return Err(self.refusal(pid));
         }
         self.world.guest.pass(nr::PRLIMIT64, [0, resource, new, old, 0, 0])
     }
@@ -53,7 +61,7 @@ impl<G: Guest> Call<'_, '_, G> {
         let mut a = self.a;
         let who = a.get_mut(argument).ok_or(Errno::INVAL)?;
         if uint(*who) != self.world.guest.tid() {
-            return Err(Errno::PERM);
+            return Err(self.refusal(*who));
         }
         *who = 0;
         self.world.guest.pass(self.number, a)
