@@ -113,6 +113,9 @@ impl Expand {
             Ok(begin) => begin,
             Err(error) => return Ok(Err(error)),
         };
+        if begin.is_empty() && sys::is_busybox() {
+            return Err(native("an empty file"));
+        }
         if detect(begin) != self.format {
             // `zcat -f` and compress(1)'s format are the native tool's.
             if self.force || begin.starts_with(b"\x1f\x9d") {

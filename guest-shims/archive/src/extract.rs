@@ -13,6 +13,9 @@ use crate::{
     tar::shown,
 };
 
+/// What a version of BusyBox decides.
+const OTHER_OWNER: &str = "a symlink of another owner";
+
 /// How to extract, and what is still to be done.
 pub(crate) struct Extract {
     pub(crate) owner: bool,
@@ -65,6 +68,9 @@ impl Extract {
         reader: &mut Reader,
     ) -> Result<bool, Stop> {
         let Some(path) = self.place(&header.name) else { return Ok(true) };
+        if self.verbose && self.busybox && self.strip > 0 {
+            return Err(native("BusyBox's tar -v with --strip-components"));
+        }
         if self.verbose {
             context.out.write_all(&shown(header))?;
             context.out.write_all(b"\n")?;
@@ -108,6 +114,9 @@ impl Extract {
             kind => return Err(native(format!("an entry of type '{}'", char::from(kind)))),
         };
         if let Err(error) = result {
+            if error.to_string() == OTHER_OWNER {
+                return Err(native("BusyBox's tar with a symlink of another owner"));
+            }
             let shown = String::from_utf8_lossy(&path).into_owned();
             context.warn(format_args!("{shown}: Cannot extract: {}", sys::reason(&error)));
             return Ok(false);
@@ -175,6 +184,10 @@ impl Extract {
             let gid =
                 by_name(&header.group, self.accounts.group(&header.group).map(|group| group.gid));
             let (uid, gid) = (uid.unwrap_or(header.uid), gid.unwrap_or(header.gid));
+            if link && self.busybox && (uid, gid) != (0, 0) {
+                // Some versions keep the owner, others do not.
+                return Err(io::Error::other(OTHER_OWNER));
+            }
             if link {
                 sys::lchown(path, Some(uid), Some(gid))?;
             } else {

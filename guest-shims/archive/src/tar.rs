@@ -196,7 +196,11 @@ fn open(
         Stop::Fail(failure, format!("{file}: Cannot open: {}", sys::reason(&error)))
     };
     let mut input: Input = context.input(file).map_err(fail)?;
-    let found = detect(input.fill_buf().map_err(fail)?);
+    let begin = input.fill_buf().map_err(fail)?;
+    if begin.is_empty() && sys::is_busybox() {
+        return Err(native("an empty archive"));
+    }
+    let found = detect(begin);
     let format = match format {
         Some(format) if format != found => {
             let message = "the archive is not compressed as the option says";
@@ -211,6 +215,23 @@ fn open(
         }
         _ => found,
     };
+    let helper = match format {
+        Format::Plain => None,
+        Format::Gzip => Some("gzip"),
+        Format::Bzip2 => Some("bzip2"),
+        Format::Xz => Some("xz"),
+        Format::Zstd => Some("zstd"),
+    };
+    // GNU's tar runs a program of the image for it.
+    if let Some(helper) = helper
+        && !sys::is_busybox()
+        && sys::stat(b"/bin/sh").is_ok()
+        && !["/bin/", "/usr/bin/", "/usr/local/bin/"]
+            .iter()
+            .any(|dir| sys::stat(format!("{dir}{helper}").as_bytes()).is_ok())
+    {
+        return Err(native(format!("tar without {helper} in the image")));
+    }
     expand(input, format).map_err(fail)
 }
 

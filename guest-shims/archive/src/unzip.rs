@@ -53,8 +53,12 @@ pub(crate) fn main(context: &mut Context) -> Outcome {
             return Err(Stop::Fail(if busybox { 1 } else { 9 }, message));
         }
     };
-    let mut archive = Archive::open(file)
-        .map_err(|error| Stop::Fail(if busybox { 1 } else { 9 }, sys::reason(&error)))?;
+    let opened = Archive::open(file);
+    if busybox && opened.is_err() {
+        return Err(native("what BusyBox does with a file that is no archive"));
+    }
+    let mut archive =
+        opened.map_err(|error| Stop::Fail(if busybox { 1 } else { 9 }, sys::reason(&error)))?;
     let entries: Vec<Entry> =
         archive.entries.iter().filter(|entry| unzip.takes(&entry.name)).cloned().collect();
     let matched = !entries.is_empty() || unzip.wanted.is_empty();

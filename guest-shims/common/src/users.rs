@@ -169,7 +169,8 @@ impl Accounts {
             None
         } else {
             // `OWNER:` means the login group, which a bare number does not have.
-            Some(self.user(user).or_else(|| self.user_by_id(uid?))?.gid)
+            let by_number = || self.user_by_id(uid?).filter(|_| crate::sys::is_busybox());
+            Some(self.user(user).or_else(by_number)?.gid)
         };
         Some((uid, gid))
     }

@@ -131,6 +131,10 @@ impl Chown {
             self.gid = Some(self.accounts.find_gid(owner).ok_or_else(unknown)?);
             self.given.1 = String::from_utf8_lossy(owner).into_owned();
         } else {
+            let dotted = owner.contains(&b'.') && !owner.contains(&b':');
+            if sys::is_busybox() && dotted && self.accounts.find_uid(owner).is_none() {
+                return Err(native("an owner and a group with a dot between"));
+            }
             let found = self.accounts.find_owner(owner).map_err(|text| Stop::Fail(1, text))?;
             (self.uid, self.gid) = found;
             let text = String::from_utf8_lossy(owner).into_owned();

@@ -205,7 +205,11 @@ impl Ls {
         if self.long {
             let blocks: u64 = entries.iter().map(|entry| entry.stat.blocks).sum();
             let total = if self.human { human(blocks * 512) } else { (blocks / 2).to_string() };
-            writeln!(context.out, "total {total}")?;
+            if self.human && sys::is_busybox() {
+                writeln!(context.out, "total {total:<7}")?;
+            } else {
+                writeln!(context.out, "total {total}")?;
+            }
         }
         self.print(context, &entries)?;
         if self.recursive {
@@ -235,6 +239,15 @@ impl Ls {
         for entry in entries {
             rows.push(self.columns(entry)?);
         }
+        if sys::is_busybox() && (self.long || self.inode) {
+            for (entry, row) in entries.iter().zip(&rows) {
+                self.busybox_row(context, row)?;
+                context.out.write_all(&entry.name)?;
+                self.mark(context, entry)?;
+                context.out.write_all(b"\n")?;
+            }
+            return Ok(());
+        }
         let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
         let widths: Vec<usize> = (0..rows.first().map_or(0, Vec::len)).map(width).collect();
         for (entry, row) in entries.iter().zip(&rows) {
@@ -255,6 +268,34 @@ impl Ls {
             context.out.write_all(b"\n")?;
         }
         Ok(())
+    }
+
+    /// BusyBox's columns have widths of their own, whatever is in them.
+    fn busybox_row(&self, context: &mut Context, row: &[String]) -> io::Result<()> {
+        let mut cells = row.iter();
+        if self.inode
+            && let Some(number) = cells.next()
+        {
+            write!(context.out, "{number:>7} ")?;
+        }
+        let cells: Vec<&String> = cells.collect();
+        let [mode, links, owners @ .., size, time] = cells.as_slice() else { return Ok(()) };
+        write!(context.out, "{mode:<10} {links:>4} ")?;
+        for owner in owners {
+            // A number in place of a name is shown whole.
+            if owner.bytes().all(|byte| byte.is_ascii_digit()) {
+                write!(context.out, "{owner:<8} ")?;
+            } else {
+                write!(context.out, "{owner:<8.8} ")?;
+            }
+        }
+        if let Some((major, minor)) = size.split_once(", ") {
+            write!(context.out, "{major:>4},{minor:>4} ")?;
+        } else {
+            let width = if self.human { 7 } else { 9 };
+            write!(context.out, "{size:>width$} ")?;
+        }
+        write!(context.out, "{time} ")
     }
 
     /// Whether a column holds sizes, which stand to the right.

@@ -44,6 +44,12 @@ pub(crate) fn main(context: &mut Context) -> Outcome {
     }
     let mut status = 0;
     for path in &parsed.operands {
+        // BusyBox takes a link's or file's name with a slash for the name itself.
+        let path = if sys::is_busybox() && path.iter().any(|&byte| byte != b'/') {
+            paths::trim_slashes(path)
+        } else {
+            path
+        };
         let base = paths::base_name(path);
         if rm.recursive && (base == b"." || base == b"..") {
             context.warn(format_args!("refusing to remove {}: skipping", paths::quoted(path)));
@@ -70,7 +76,8 @@ impl Rm {
         let stat = match sys::lstat(path) {
             Ok(stat) => stat,
             Err(error) => {
-                let gone = error.kind() == io::ErrorKind::NotFound || sys::is_not_directory(&error);
+                let below_file = sys::is_not_directory(&error) && !sys::is_busybox();
+                let gone = error.kind() == io::ErrorKind::NotFound || below_file;
                 if !(self.force && gone) {
                     context.warn_path("cannot remove", path, &error);
                 }

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use shim::{
     Context, Outcome, Stop,
     args::{self, Given, Opt, Order, flag, optional, value},
-    number, paths,
+    native, number, paths,
     sys::{self, Launch},
 };
 
@@ -46,6 +46,12 @@ fn count(option: &Given) -> Result<usize, Stop> {
 
 pub(crate) fn main(context: &mut Context) -> Outcome {
     let parsed = args::parse(OPTIONS, &context.args, Order::OperandEnds)?;
+    if sys::is_busybox()
+        && let Some(option) =
+            parsed.options.iter().find(|option| ["a", "d", "i", "L"].contains(&option.name()))
+    {
+        return Err(native(format!("BusyBox's xargs -{}", option.name())));
+    }
     let mut xargs = Xargs {
         command: parsed.operands,
         mark: None,

@@ -118,7 +118,7 @@ impl Files {
         let shown = String::from_utf8_lossy(operand).into_owned();
         if !stat.is_file() {
             context.warn(format_args!("couldn't edit {shown}: not a regular file"));
-            self.status = 4;
+            self.status = if sys::is_busybox() { 1 } else { 4 };
             return Ok(false);
         }
         let fail = |error: io::Error| {

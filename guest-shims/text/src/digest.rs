@@ -144,6 +144,7 @@ impl Check {
             }
             match self.parse(&line) {
                 Some((sum, name)) => self.file(context, &sum, &name, &mut found)?,
+                None if sys::is_busybox() => return Err(native("a line without a checksum")),
                 None => found.malformed += 1,
             }
         }
@@ -216,7 +217,7 @@ impl Check {
                 found.unreadable += 1;
                 let shown = String::from_utf8_lossy(name).into_owned();
                 context.warn(format_args!("{shown}: {}", sys::reason(&error)));
-                Some("FAILED open or read")
+                Some(if sys::is_busybox() { "FAILED" } else { "FAILED open or read" })
             }
         };
         if let Some(verdict) = verdict.filter(|_| !self.silent) {

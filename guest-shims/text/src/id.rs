@@ -5,7 +5,7 @@ use std::io::Write;
 use shim::{
     Context, Outcome, Stop,
     args::{self, Opt, Order, flag},
-    sys,
+    native, sys,
     users::Accounts,
 };
 
@@ -78,6 +78,13 @@ pub(crate) fn id(context: &mut Context) -> Outcome {
             .map(|name| of_user(&accounts, name).ok_or_else(|| unknown(name)));
         found.collect::<Result<_, _>>()?
     };
+    let is_second = |name: &Vec<u8>| {
+        let user = accounts.user(name);
+        user.is_some_and(|user| user_name(&accounts, user.uid).as_ref() != Some(name))
+    };
+    if parsed.operands.iter().any(is_second) {
+        return Err(native("a user whose number another one has"));
+    }
     let end: &[u8] = if has("z") { b"\0" } else { b"\n" };
     let mut status = 0;
     for identity in identities {

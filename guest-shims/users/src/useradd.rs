@@ -119,7 +119,12 @@ pub(crate) fn main(context: &mut Context) -> Outcome {
             "o" => user.not_unique = true,
             "p" => user.password = text.to_vec(),
             "r" => user.system = true,
-            "s" => user.shell = Some(text.to_vec()),
+            "s" if text.first().is_none_or(|first| b"/*".contains(first)) => {
+                user.shell = Some(text.to_vec());
+            }
+            "s" => {
+                return Err(Stop::Fail(3, format!("invalid shell {}", paths::quoted(text))));
+            }
             "u" => {
                 let uid = id(text).ok_or_else(|| {
                     Stop::Fail(3, format!("invalid user ID {}", paths::quoted(text)))
@@ -347,6 +352,9 @@ fn add_subordinate(config: &Config, name: &[u8], file: &str, key: &str) -> Resul
     let Some(begin) = ids::free_range(&database, min, max, count) else {
         return Err(Stop::Fail(16, "can't find a range of subordinate ids".into()));
     };
+    // The search for a free range leaves the file in the order of the ranges.
+    let number = |line: &Vec<Vec<u8>>, field: usize| line.get(field).and_then(|text| id(text));
+    database.lines.sort_by_key(|line| (number(line, 1), number(line, 2)));
     database.add(&[name, begin.to_string().as_bytes(), count.to_string().as_bytes()]);
     database.save()
 }

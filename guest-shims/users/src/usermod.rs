@@ -50,6 +50,13 @@ struct Changes {
 pub(crate) fn main(context: &mut Context) -> Outcome {
     let parsed = args::parse(OPTIONS, &context.args, Order::Permute)?;
     let [name] = parsed.operands.as_slice() else {
+        // A group is looked up as soon as its option is read.
+        let databases = Databases::open()?;
+        let group = parsed.options.iter().find(|option| option.name() == "g");
+        if let Some(option) = group.filter(|option| databases.gid(option.bytes()).is_none()) {
+            let group = String::from_utf8_lossy(option.bytes()).into_owned();
+            return Err(Stop::Fail(6, format!("group '{group}' does not exist")));
+        }
         context.warn("needs the name of a user");
         return Ok(2);
     };
@@ -71,7 +78,10 @@ pub(crate) fn main(context: &mut Context) -> Outcome {
             "m" => changes.move_home = true,
             "o" => changes.not_unique = true,
             "p" => changes.password = text(),
-            "s" => changes.shell = text(),
+            "s" if option.bytes().first().is_none_or(|first| b"/*".contains(first)) => {
+                changes.shell = text();
+            }
+            "s" => return Err(Stop::Fail(3, "invalid shell".into())),
             "u" => {
                 let uid =
                     id(option.bytes()).ok_or_else(|| Stop::Fail(3, "invalid user ID".into()))?;
@@ -116,7 +126,10 @@ fn apply(context: &mut Context, name: &[u8], mut changes: Changes) -> Outcome {
         let mut found = Vec::new();
         for group in names {
             let gid = databases.gid(group).ok_or_else(|| unknown(group))?;
-            found.extend(databases.group_of(gid).map(|line| line[0].clone()));
+            match databases.group.find(group) {
+                Some(line) => found.push(line[0].clone()),
+                None => found.extend(databases.group_of(gid).map(|line| line[0].clone())),
+            }
         }
         groups = Some(found);
     }

@@ -134,6 +134,18 @@ impl Index {
         }
     }
 
+    /// Takes the change times as they are: what was changed since was put back as it was.
+    ///
+    /// # Errors
+    /// A name that is gone, a directory that cannot be read.
+    pub fn taken_back(&mut self, rootfs: &Rootfs) -> Result<()> {
+        let files = self.dirs.iter().flat_map(|dir| &dir.nodes).filter(|node| !node.is_dir());
+        let all = files.map(|node| node.ino).collect();
+        self.refresh_links(rootfs, &all)?;
+        self.wait();
+        Ok(())
+    }
+
     /// Number of entries.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -273,6 +273,10 @@ impl Copier {
                 sys::chmod(to, made.permissions() | 0o700)?;
                 restore = Some(made.permissions());
             }
+            if sys::is_busybox() {
+                // It gives the mode of the source at the end, so that nothing is inherited.
+                restore = Some(from.permissions() & !sys::umask());
+            }
             self.root.get_or_insert((made.dev, made.ino));
         } else if self.root.is_none() {
             self.root = sys::stat(to).ok().map(|stat| (stat.dev, stat.ino));

@@ -91,6 +91,7 @@ impl Parser<'_> {
         Ok(match next {
             b'a' => 7,
             b'f' => 12,
+            b'n' => b'\n',
             b't' => b'\t',
             b'v' => 11,
             b'r' => b'\r',

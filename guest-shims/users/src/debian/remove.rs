@@ -34,7 +34,14 @@ pub(super) fn main(context: &mut Context) -> Outcome {
     let quiet = has("quiet");
     let accounts = Accounts::read();
     let is_group = context.name == "delgroup" || has("group");
-    super::lock()?;
+    let known = match (parsed.operands.as_slice(), is_group) {
+        ([name], true) => accounts.group(name).is_some(),
+        ([name], false) => accounts.user(name).is_some(),
+        _ => true,
+    };
+    if known {
+        super::lock()?;
+    }
     match (parsed.operands.as_slice(), is_group) {
         ([user, group], _) => leave_group(context, &accounts, user, group, quiet),
         ([name], true) => {
@@ -42,13 +49,8 @@ pub(super) fn main(context: &mut Context) -> Outcome {
                 let text = format!("The group `{}' does not exist.", shown(name));
                 return missing(context, has("system"), text, 3);
             };
-            if let Some(user) = accounts.users.iter().find(|user| user.gid == found.gid) {
-                let message = format!(
-                    "`{}' still has `{}' as their primary group!",
-                    shown(&user.name),
-                    shown(name)
-                );
-                return Err(Stop::Fail(7, message));
+            if has("system") || accounts.users.iter().any(|user| user.gid == found.gid) {
+                return Err(native("delgroup of a group that may have to stay"));
             }
             if has("only-if-empty") && !found.members.is_empty() {
                 return Err(Stop::Fail(5, format!("The group `{}' is not empty!", shown(name))));

@@ -115,6 +115,16 @@ impl Filesystem {
         }
     }
 
+    /// A step was taken back: all is as before, but change times moved, which must not count.
+    pub(super) fn taken_back(&mut self) -> Result<()> {
+        if let Some(Working { rootfs, index: Some(index) }) = &mut self.working {
+            index
+                .taken_back(rootfs)
+                .context(ErrorKind::Failed, || "read the root file system".to_owned())?;
+        }
+        Ok(())
+    }
+
     /// The root file system; it has been made.
     #[expect(clippy::expect_used, reason = "every caller has called materialise")]
     pub(super) fn rootfs(&self) -> &Arc<Rootfs> {

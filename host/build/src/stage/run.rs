@@ -219,6 +219,7 @@ impl StageRun<'_> {
                 Ok(outcome) => return Err(failed(&argv, outcome.status)),
                 Err(RunError::NeedsNative(reason)) if position + 1 < runners.len() => {
                     self.note(&format!("{} runner: needs native: {reason}", runner.kind()));
+                    self.filesystem.taken_back()?;
                 }
                 Err(error) => return Err(not_run(&argv, runner.as_ref(), error)),
             }
