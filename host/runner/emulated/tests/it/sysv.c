@@ -138,8 +138,8 @@ static void semaphores(void) {
     struct timespec little = {0, 20000000}, wrong = {0, 1000000000}; struct sembuf wait = {1, -1, 0};
     say("time is up", semtimedop(sem, &wait, 1, &little)); say("no such time", semtimedop(sem, &wait, 1, &wrong));
     int pid = background(waits_for_two); nap(200);
-    say("wait to grow", semctl(sem, 0, GETNCNT)); say("wait for zero", semctl(sem, 0, GETZCNT)); say("up", semop(sem, &up, 1));
-    waitpid(pid, 0, 0); values(); printf("last was the waiter: %d\n", semctl(sem, 0, GETPID) == pid);
+    say("wait to grow", semctl(sem, 0, GETNCNT)); say("wait for zero", semctl(sem, 0, GETZCNT)); int raised = semop(sem, &up, 1);
+    waitpid(pid, 0, 0); say("up", raised); values(); printf("last was the waiter: %d\n", semctl(sem, 0, GETPID) == pid);
     // Signals.
     struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART}; sigaction(SIGALRM, &action, 0);
     struct itimerspec; alarm(1); say("interrupted", semop(sem, &down, 1) < 0 && errno == EAGAIN ? semop(sem, &wait, 1) : 0);
@@ -151,7 +151,7 @@ static void semaphores(void) {
     struct semid_ds ds; semctl(sem, 0, IPC_STAT, &ds);
     printf("uid %d mode %o count %lu times %d %d\n", ds.sem_perm.uid, ds.sem_perm.mode, ds.sem_nsems, ds.sem_otime > 0, ds.sem_ctime > 0);
     child(as_other); ds.sem_perm.gid = 1000; ds.sem_perm.mode = 0646; say("set", semctl(sem, 0, IPC_SET, &ds)); child(as_other);
-    say("remove", semctl(sem, 0, IPC_RMID)); waitpid(pid, 0, 0); say("removed", semctl(sem, 0, GETVAL)); say("removed", semop(sem, &up, 1));
+    int gone = semctl(sem, 0, IPC_RMID); waitpid(pid, 0, 0); say("remove", gone); say("removed", semctl(sem, 0, GETVAL)); say("removed", semop(sem, &up, 1));
 }
 
 static struct { long type; char text[9000]; } m;
@@ -172,11 +172,11 @@ static void messages(void) {
     struct msqid_ds ds; msgctl(msg, IPC_STAT, &ds); printf("left %lu bytes %lu room %lu mode %o\n", ds.msg_qnum, ds.__msg_cbytes, ds.msg_qbytes, ds.msg_perm.mode);
     int pid = background(receives_late); nap(100); send_(4, "not this", 0); send_(5, "this", 0); waitpid(pid, 0, 0); receive("other", 0, 100, 0);
     m.type = 2; say("full", msgsnd(msg, &m, 8192, 0)); say("full", msgsnd(msg, &m, 8192, 0)); say("full", send_(3, "x", IPC_NOWAIT)); say("no bytes", send_(3, "", IPC_NOWAIT));
-    pid = background(sends_late); nap(100); alarm(1); say("interrupted", send_(3, "x", 0)); receive("one", 2, 8192, 0); waitpid(pid, 0, 0); receive("one", 9, 100, 0);
+    pid = background(sends_late); nap(100); alarm(1); say("interrupted", send_(3, "x", 0)); long got = msgrcv(msg, &m, 8192, 2, IPC_NOWAIT); waitpid(pid, 0, 0); printf("one: %ld\n", got); receive("one", 9, 100, 0);
     receive("one", 0, 8192, 0); receive("one", 3, 10, 0); alarm(1); say("interrupted", msgrcv(msg, &m, 10, 0, 0));
     send_(1, "x", 0); child(as_other); msgctl(msg, IPC_STAT, &ds); printf("left %lu sender %d receiver %d\n", ds.msg_qnum, ds.msg_lspid == getpid(), ds.msg_lrpid == getpid());
     ds.msg_perm.uid = 1000; ds.msg_qbytes = 3; say("set", msgctl(msg, IPC_SET, &ds)); child(as_other); say("full", send_(1, "abcd", IPC_NOWAIT));
-    pid = background(receives_late); nap(100); say("remove", msgctl(msg, IPC_RMID, 0)); waitpid(pid, 0, 0); say("removed", send_(1, "x", 0));
+    pid = background(receives_late); nap(100); int gone = msgctl(msg, IPC_RMID, 0); waitpid(pid, 0, 0); say("remove", gone); say("removed", send_(1, "x", 0));
 }
 
 static void lists(void) {
