@@ -46,6 +46,9 @@ impl Shell {
             self.expand(&word.0, false, false, &mut fields)?;
             for field in fields.finish() {
                 let paths = if self.options.noglob { Vec::new() } else { expand_paths(&field) };
+                if paths.len() > 1 && self.has_locale() {
+                    self.needs_native("paths in a locale's order");
+                }
                 if paths.is_empty() {
                     all.push(field.bytes);
                 } else {
@@ -173,6 +176,9 @@ impl Shell {
         if user.is_empty() {
             return self.get(b"HOME");
         }
+        if self.dialect == Dialect::Bash && matches!(user[0], b'+' | b'-' | b'0'..=b'9') {
+            self.needs_native("~+ and ~-");
+        }
         let passwd = crate::read_file(b"/etc/passwd").ok()?;
         passwd.split(|&byte| byte == b'\n').find_map(|line| {
             let mut fields = line.split(|&byte| byte == b':');
@@ -191,8 +197,7 @@ impl Shell {
             let _ = fd::dup2(writer, 1);
             let _ = fd::close(writer);
             shell.tested = 0;
-            let posix = shell.name.ends_with(b"sh") && !shell.name.ends_with(b"bash");
-            if shell.dialect == Dialect::Bash && !posix {
+            if shell.dialect == Dialect::Bash && !shell.posix {
                 shell.options.errexit = false;
             }
             shell.list(list)

@@ -13,6 +13,7 @@ mod redirect;
 mod state;
 
 use kiln_guest_abi::{fd, file, process, wire};
+use kiln_sh_syntax::Dialect;
 use state::{Flow, Shell};
 use std::io;
 
@@ -47,13 +48,15 @@ fn main() {
 /// Reads the command line and runs what it asks for.
 fn start(shell: &mut Shell, args: &[Vec<u8>]) -> i32 {
     let mut rest = args;
-    let (mut command, mut stdin) = (false, false);
+    let (mut command, mut stdin, mut login) = (false, false, false);
     while let Some((arg, after)) = rest.split_first() {
         if arg == b"--" || arg == b"-" {
             rest = after;
             break;
         }
         if matches!(&arg[..], b"--login" | b"--noprofile" | b"--norc" | b"--posix") {
+            login |= arg == b"--login";
+            shell.posix |= arg == b"--posix";
             rest = after;
             continue;
         }
@@ -76,7 +79,7 @@ fn start(shell: &mut Shell, args: &[Vec<u8>]) -> i32 {
                     if letter == b'i' {
                         shell.needs_native("an interactive shell");
                     }
-                    read_profile(shell);
+                    login = true;
                 }
                 b'o' => {
                     let Some((option, after)) = rest.split_first() else { break };
@@ -87,6 +90,9 @@ fn start(shell: &mut Shell, args: &[Vec<u8>]) -> i32 {
                 }
                 _ => {
                     if !builtins::set_letter(shell, letter, on) {
+                        if shell.dialect == Dialect::Bash {
+                            shell.needs_native("an option of bash");
+                        }
                         shell.complain(&format!("Illegal option -{}", char::from(letter)));
                         return 2;
                     }
@@ -119,17 +125,34 @@ fn start(shell: &mut Shell, args: &[Vec<u8>]) -> i32 {
         Err(error) => {
             let path = String::from_utf8_lossy(&shell.name).into_owned();
             shell.complain(&format!("cannot open {path}: {}", kiln_guest_abi::error::text(&error)));
-            return if shell.dialect == kiln_sh_syntax::Dialect::Dash { 2 } else { 127 };
+            return if shell.dialect == Dialect::Dash { 2 } else { 127 };
         }
     };
+    if login {
+        read_profile(shell);
+    } else if shell.dialect == Dialect::Bash
+        && !shell.posix
+        && shell.get(b"BASH_ENV").is_some_and(|file| !file.is_empty())
+    {
+        shell.needs_native("BASH_ENV");
+    }
     let done = shell.script(&text);
     shell.finish(done)
 }
 
-/// `/etc/profile`, for `-l`.
+/// The system's profile and the user's, for `-l`.
 fn read_profile(shell: &mut Shell) {
-    if let Ok(text) = read_file(b"/etc/profile") {
-        // An error in it is no error of the script's.
-        let _ = shell.script(&text);
+    let home = shell.get(b"HOME").unwrap_or_default();
+    let own = |name: &str| [&home, &b"/"[..], name.as_bytes()].concat();
+    let mut users = vec![own(".profile")];
+    if shell.dialect == Dialect::Bash && !shell.posix {
+        users = vec![own(".bash_profile"), own(".bash_login"), own(".profile")];
+    }
+    let users = users.into_iter().find(|path| file::stat(path).is_ok());
+    for path in [Some(b"/etc/profile".to_vec()), users].into_iter().flatten() {
+        if let Ok(text) = read_file(&path) {
+            // An error in it is no error of the script's.
+            let _ = shell.script(&text);
+        }
     }
 }

@@ -70,6 +70,11 @@ impl Shell {
                     }
                     target
                 }
+                RedirectKind::HereString(word) => {
+                    let mut text = self.text(word)?;
+                    text.push(b'\n');
+                    text
+                }
                 RedirectKind::HereDoc(_) => Vec::new(),
             });
         }
@@ -124,6 +129,7 @@ impl Shell {
                 return Ok(());
             }
             RedirectKind::Dup(_) => return duplicate(number, path, saved),
+            RedirectKind::HereString(_) => self.here_document(path.to_vec())?,
             RedirectKind::HereDoc(document) => match self.quoted(document.body()) {
                 Ok(body) => self.here_document(body)?,
                 // Said already; the command does not run, and the shell goes on.

@@ -66,6 +66,43 @@ pub(crate) fn options(
     OPTIONS.iter().chain(more).copied()
 }
 
+/// Variables that bash gives a value, less those that are here.
+const BASH_VARIABLES: [&str; 33] = [
+    "_",
+    "BASH",
+    "BASHOPTS",
+    "BASHPID",
+    "BASH_ALIASES",
+    "BASH_ARGC",
+    "BASH_ARGV",
+    "BASH_ARGV0",
+    "BASH_CMDS",
+    "BASH_COMMAND",
+    "BASH_EXECUTION_STRING",
+    "BASH_LINENO",
+    "BASH_REMATCH",
+    "BASH_SOURCE",
+    "BASH_SUBSHELL",
+    "BASH_VERSINFO",
+    "BASH_VERSION",
+    "COPROC",
+    "DIRSTACK",
+    "EPOCHREALTIME",
+    "EPOCHSECONDS",
+    "FUNCNAME",
+    "GROUPS",
+    "HISTCMD",
+    "HOSTNAME",
+    "HOSTTYPE",
+    "MACHTYPE",
+    "OSTYPE",
+    "PIPESTATUS",
+    "RANDOM",
+    "SECONDS",
+    "SHELLOPTS",
+    "SRANDOM",
+];
+
 impl Options {
     /// The flag at a place.
     pub(crate) fn flag(&mut self, place: usize) -> &mut bool {
@@ -106,6 +143,8 @@ pub(crate) type Done = Result<i32, Flow>;
 #[derive(Debug)]
 pub(crate) struct Shell {
     pub(crate) dialect: Dialect,
+    /// Called `sh`: bash then keeps closer to POSIX.
+    pub(crate) posix: bool,
     pub(crate) name: Vec<u8>,
     pub(crate) positional: Vec<Vec<u8>>,
     pub(crate) variables: BTreeMap<Vec<u8>, Variable>,
@@ -154,8 +193,10 @@ impl Shell {
             Flavor::Bash => Dialect::Bash,
         };
         crate::pattern::caret_negates(dialect != Dialect::Dash);
+        let posix = name.rsplit(|&byte| byte == b'/').next() == Some(b"sh");
         let mut shell = Self {
             dialect,
+            posix,
             name,
             positional: Vec::new(),
             variables: BTreeMap::new(),
@@ -237,7 +278,42 @@ impl Shell {
         if name == b"LINENO" && self.dialect != Dialect::Dash {
             return Some(self.line.to_string().into_bytes());
         }
-        self.variables.get(name).and_then(|variable| variable.value.clone())
+        match self.variables.get(name) {
+            Some(variable) => variable.value.clone(),
+            None => self.given(name),
+        }
+    }
+
+    /// A variable that the shell itself has.
+    fn given(&self, name: &[u8]) -> Option<Vec<u8>> {
+        let ours: &[&str] = match self.dialect {
+            Dialect::Dash => return None,
+            Dialect::Ash => &["RANDOM", "EPOCHSECONDS", "EPOCHREALTIME", "FUNCNAME"],
+            Dialect::Bash => &BASH_VARIABLES,
+        };
+        match name {
+            b"UID" if self.dialect == Dialect::Bash => {
+                Some(process::ids().uid.to_string().into_bytes())
+            }
+            b"EUID" if self.dialect == Dialect::Bash => {
+                Some(process::ids().euid.to_string().into_bytes())
+            }
+            name if ours.iter().any(|own| own.as_bytes() == name) => {
+                self.needs_native(&format!("${}", String::from_utf8_lossy(name)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the environment asks bash for a locale that sorts and counts in its own way.
+    pub(crate) fn has_locale(&self) -> bool {
+        self.dialect == Dialect::Bash
+            && [&b"LC_ALL"[..], b"LC_COLLATE", b"LC_CTYPE", b"LANG"].iter().any(|name| {
+                self.variables
+                    .get(*name)
+                    .and_then(|variable| variable.value.as_ref())
+                    .is_some_and(|value| !matches!(&value[..], b"" | b"C" | b"POSIX"))
+            })
     }
 
     /// Sets a variable; the error is what the shell says.
@@ -303,8 +379,12 @@ impl Shell {
 
     /// An error that ends a shell that is not interactive.
     pub(crate) fn fatal<T>(&self, text: &str) -> Result<T, Flow> {
+        if self.dialect == Dialect::Bash {
+            // Which errors end bash, and with what status, is its own affair.
+            self.needs_native(text);
+        }
         self.complain(text);
-        Err(Flow::Error(if self.dialect == Dialect::Bash { 1 } else { 2 }))
+        Err(Flow::Error(2))
     }
 
     /// Text that only a native shell can execute.

@@ -152,6 +152,8 @@ pub enum RedirectKind {
     Dup(Word),
     /// `&>`, `&>>` (set) of bash and ash: both standard output and error.
     Both(Word, bool),
+    /// `<<<` of bash: a word and a line end.
+    HereString(Word),
     /// `<<`, `<<-`
     HereDoc(HereDoc),
 }

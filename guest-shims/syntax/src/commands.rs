@@ -245,6 +245,7 @@ impl Finder {
                 | RedirectKind::Append(word)
                 | RedirectKind::ReadWrite(word)
                 | RedirectKind::Dup(word)
+                | RedirectKind::HereString(word)
                 | RedirectKind::Both(word, _) => self.word(word),
                 RedirectKind::HereDoc(document) => self.parts(document.body()),
             }

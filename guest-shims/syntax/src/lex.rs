@@ -166,6 +166,9 @@ impl<'a> Lexer<'a> {
         let start = (self.at, self.line);
         for operator in OPERATORS {
             if operator.bytes().all(|byte| self.eat(byte)) {
+                if operator == "<<" && self.dialect == Dialect::Bash && self.eat(b'<') {
+                    return Ok(Token::Op("<<<"));
+                }
                 self.check_dialect(operator)?;
                 return Ok(Token::Op(operator));
             }

@@ -1,5 +1,6 @@
 //! Commands (XCU 2.9, 2.10).
 
+mod brace;
 mod compound;
 mod redirect;
 mod simple;
@@ -233,6 +234,12 @@ impl Lexer<'_> {
                 }
                 Some(b"[[") if self.dialect != Dialect::Dash => {
                     return Err(self.error(ErrorKind::Unsupported("[[ … ]]")));
+                }
+                Some(b"function") if self.dialect == Dialect::Bash => {
+                    return self.function_word();
+                }
+                Some(b"time") if self.dialect == Dialect::Bash => {
+                    return Err(self.error(ErrorKind::Unsupported("a reserved word of bash")));
                 }
                 Some(b"function" | b"select" | b"coproc") if self.dialect != Dialect::Dash => {
                     return Err(self.error(ErrorKind::Unsupported("a reserved word of bash")));

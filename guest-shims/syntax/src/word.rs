@@ -1,6 +1,7 @@
 //! Words: quotes and expansions (XCU 2.2, 2.6).
 
 mod braced;
+mod escaped;
 
 use crate::ast::{ParamOp, Part, Word};
 use crate::error::{ErrorKind, Result};
@@ -223,10 +224,14 @@ impl Lexer<'_> {
                 parts.0.push(part);
             }
             b'\'' if !in_double && self.dialect != Dialect::Dash => {
-                return Err(self.error(ErrorKind::Unsupported("$'…'")));
+                let text = self.read_escaped()?;
+                parts.quoted(&text);
             }
             b'"' if !in_double && self.dialect == Dialect::Bash => {
                 return Err(self.error(ErrorKind::Unsupported("$\"…\"")));
+            }
+            b'[' if self.dialect == Dialect::Bash => {
+                return Err(self.error(ErrorKind::Unsupported("$[…]")));
             }
             byte if is_special(byte) || byte.is_ascii_digit() => {
                 self.bump();

@@ -34,7 +34,18 @@ pub(super) fn falsehood(_: &mut Shell, _: &[Vec<u8>]) -> Done {
     Ok(1)
 }
 
+/// bash refuses a second argument, each builtin in its own way; the other shells pass over it.
+fn at_most_one(shell: &Shell, words: &[Vec<u8>]) {
+    if shell.dialect == Dialect::Bash && words.len() > 2 {
+        shell.needs_native(&format!(
+            "{} with more than one argument",
+            String::from_utf8_lossy(&words[0])
+        ));
+    }
+}
+
 pub(super) fn exit(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
+    at_most_one(shell, words);
     let code = match words.get(1) {
         Some(word) => number(shell, "exit", word)?,
         None => shell.interrupted.unwrap_or(shell.status),
@@ -43,6 +54,7 @@ pub(super) fn exit(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
 }
 
 pub(super) fn return_(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
+    at_most_one(shell, words);
     let code = match words.get(1) {
         Some(word) => number(shell, "return", word)?,
         None => shell.interrupted.unwrap_or(shell.status),
@@ -60,6 +72,7 @@ pub(super) fn return_(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
 
 /// `break` and `continue`.
 pub(super) fn leave(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
+    at_most_one(shell, words);
     let name = String::from_utf8_lossy(&words[0]).into_owned();
     let levels = match words.get(1) {
         Some(word) => number(shell, &name, word)?,
@@ -145,6 +158,9 @@ pub(super) fn trap(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
     }
     let (_, words) = super::options::read(shell, words, b"")?;
     let Some(first) = words.first() else {
+        if shell.dialect == Dialect::Bash {
+            shell.needs_native("a list of traps");
+        }
         let mut text = Vec::new();
         let exit = shell.exit_trap.iter().map(|action| ("EXIT", action));
         let others = shell.traps.iter().map(|(number, action)| (signal_name(*number), action));
@@ -224,12 +240,21 @@ const RESERVED: [&str; 16] = [
     "until", "while",
 ];
 
+const BASH_RESERVED: [&str; 6] = ["[[", "]]", "coproc", "function", "select", "time"];
+
 /// `command -v`, `command -V`, `type`.
 fn describe(shell: &Shell, names: &[Vec<u8>], verbose: bool) -> Done {
     let path = shell.get(b"PATH").unwrap_or_default();
     let mut status = 0;
     for name in names {
         let shown = String::from_utf8_lossy(name).into_owned();
+        let bash = shell.dialect == Dialect::Bash;
+        if bash
+            && (BASH_RESERVED.contains(&&shown[..])
+                || verbose && shell.functions.contains_key(name))
+        {
+            shell.needs_native("type of what bash has");
+        }
         let (brief, long) = if RESERVED.contains(&shown.as_str()) {
             (shown.clone(), "a shell keyword".to_owned())
         } else if shell.functions.contains_key(name) {
@@ -245,7 +270,9 @@ fn describe(shell: &Shell, names: &[Vec<u8>], verbose: bool) -> Done {
             (found.clone(), found)
         } else {
             status = if shell.dialect == Dialect::Dash { 127 } else { 1 };
-            if verbose {
+            if verbose && bash {
+                shell.complain(&format!("type: {shown}: not found"));
+            } else if verbose {
                 put(shell, "type", format!("{shown}: not found\n").as_bytes())?;
             }
             continue;

@@ -8,6 +8,9 @@ use kiln_sh_syntax::Dialect;
 pub(super) fn cd(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
     let (options, rest) = super::options::read(shell, words, b"LP")?;
     let physical = options.last().is_some_and(|(letter, _)| *letter == b'P');
+    if rest.len() > 1 && shell.dialect == Dialect::Bash {
+        shell.needs_native("cd with several operands");
+    }
     let mut shows = false;
     let target = match rest.first().map(Vec::as_slice) {
         None => match shell.get(b"HOME") {

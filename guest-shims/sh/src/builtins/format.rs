@@ -30,7 +30,9 @@ pub(super) fn echo(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
     let text = rest.join(&b' ');
     let mut out = Vec::new();
     if escapes {
-        if unescape(&text, Octal::WithZero, shell.dialect, &mut out) {
+        let bash = shell.dialect == Dialect::Bash;
+        let octal = if bash { Octal::OnlyZero } else { Octal::WithZero };
+        if unescape(&text, octal, shell.dialect, &mut out) {
             newline = false;
         }
     } else {
@@ -47,9 +49,11 @@ pub(super) fn echo(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
 enum Octal {
     /// `\0ddd`, in `echo` and `%b`; dash's `%b` also takes `\ddd`.
     WithZero,
+    /// `\0ddd` and no other, in bash's `echo`.
+    OnlyZero,
     /// `\ddd`, in `printf`'s format.
     Plain,
-    /// The same in bash, which also knows `\"`.
+    /// The same in bash, which also knows `\"`, `\'` and `\?`.
     PlainQuote,
 }
 
@@ -77,11 +81,17 @@ fn unescape(text: &[u8], octal: Octal, dialect: Dialect, out: &mut Vec<u8>) -> b
             b't' => out.push(b'\t'),
             b'v' => out.push(11),
             b'\\' => out.push(b'\\'),
-            b'c' if octal == Octal::WithZero => return true,
-            b'"' if octal == Octal::PlainQuote => out.push(b'"'),
+            b'E' if dialect == Dialect::Bash => out.push(27),
+            b'u' | b'U' if dialect == Dialect::Bash => {
+                kiln_guest_abi::process::needs_native("sh: \\u and \\U")
+            }
+            b'c' if matches!(octal, Octal::WithZero | Octal::OnlyZero) => return true,
+            b'"' | b'\'' | b'?' if octal == Octal::PlainQuote => out.push(escape),
+            b'1'..=b'7' if octal == Octal::OnlyZero => out.extend([b'\\', escape]),
             b'0'..=b'7' => {
                 let (mut value, mut digits) = (u32::from(escape - b'0'), 1);
-                let most = if octal == Octal::WithZero && escape == b'0' { 4 } else { 3 };
+                let with_zero = matches!(octal, Octal::WithZero | Octal::OnlyZero);
+                let most = if with_zero && escape == b'0' { 4 } else { 3 };
                 while digits < most
                     && let Some(digit @ b'0'..=b'7') = text.get(at)
                 {
@@ -285,7 +295,9 @@ impl Printer<'_> {
                 self.put_number(prefix, digits, layout);
             }
             b'e' | b'E' | b'f' | b'F' | b'g' | b'G' | b'a' | b'A' => self.float(conversion, layout),
-            b'q' if self.shell.dialect == Dialect::Bash => self.shell.needs_native("printf %q"),
+            other if self.shell.dialect == Dialect::Bash => {
+                self.shell.needs_native(&format!("printf %{}", char::from(other)))
+            }
             other => {
                 let shown = char::from(other);
                 self.shell.complain(&format!("printf: %{shown}: invalid directive"));

@@ -69,8 +69,8 @@ pub(crate) fn find(name: &[u8], dialect: Dialect) -> Option<(Builtin, Run)> {
         b"alias" | b"unalias" | b"fc" | b"jobs" | b"fg" | b"bg" => (regular, unsupported),
         b"let" if dialect != Dialect::Dash => (regular, unsupported),
         b"declare" | b"typeset" | b"shopt" | b"pushd" | b"popd" | b"dirs" | b"mapfile"
-        | b"readarray" | b"enable" | b"builtin" | b"caller" | b"compgen" | b"complete"
-        | b"disown" | b"logout" | b"suspend" | b"history" | b"help"
+        | b"readarray" | b"enable" | b"bind" | b"compopt" | b"builtin" | b"caller" | b"compgen"
+        | b"complete" | b"disown" | b"logout" | b"suspend" | b"history" | b"help"
             if dialect == Dialect::Bash =>
         {
             (regular, unsupported)

@@ -1,6 +1,7 @@
 //! The options of builtins, read as dash reads them: letters together, a value right behind or next.
 
 use crate::state::{Flow, Shell};
+use kiln_sh_syntax::Dialect;
 
 /// What was given: letters in order, each with its value, and the operands.
 pub(super) type Given<'a> = (Vec<(u8, Option<Vec<u8>>)>, &'a [Vec<u8>]);
@@ -25,6 +26,9 @@ pub(super) fn read<'a>(
             at += 1;
             let place = known.iter().position(|&other| other == letter && letter != b':');
             let Some(place) = place else {
+                if shell.dialect != Dialect::Dash {
+                    shell.needs_native(&format!("the option -{} of {name}", char::from(letter)));
+                }
                 return shell.fatal(&format!("{name}: Illegal option -{}", char::from(letter)));
             };
             let mut value = None;

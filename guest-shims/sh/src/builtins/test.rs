@@ -22,6 +22,12 @@ pub(super) fn test(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
             }
         }
     }
+    if shell.dialect == Dialect::Bash {
+        let one = matches!(args, [operator, _] if matches!(&operator[..], b"-a" | b"-o"));
+        if one || args.iter().any(|word| matches!(&word[..], b"-v" | b"-R" | b"-N")) {
+            shell.needs_native("an operator of bash's test");
+        }
+    }
     let mut expression = Expression { args, at: 0, dialect: shell.dialect };
     let result = match args {
         [] => Ok(false),

@@ -11,6 +11,9 @@ pub(super) fn export(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
     let (options, rest) = super::options::read(shell, words, known)?;
     let takes_back = options.iter().any(|(letter, _)| *letter == b'n');
     if rest.is_empty() {
+        if shell.dialect == Dialect::Bash {
+            shell.needs_native("a list of variables");
+        }
         let mut text = Vec::new();
         for (name, variable) in &shell.variables {
             let shown = if exports { variable.exported } else { variable.readonly };
@@ -125,6 +128,9 @@ pub(crate) fn set_named(shell: &mut Shell, name: &[u8], on: bool) -> Result<(), 
 pub(super) fn set(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
     let mut rest = &words[1..];
     if rest.is_empty() {
+        if shell.dialect == Dialect::Bash {
+            shell.needs_native("a list of variables");
+        }
         let mut text = Vec::new();
         for (name, variable) in &shell.variables {
             if let Some(value) = &variable.value {
@@ -224,7 +230,10 @@ pub(super) fn unset(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
         {
             return shell.fatal(&format!("unset: {why}"));
         }
-        shell.variables.remove(name);
+        let was = shell.variables.remove(name);
+        if was.is_none() && options.is_empty() && shell.dialect == Dialect::Bash {
+            shell.functions.remove(name);
+        }
     }
     Ok(0)
 }

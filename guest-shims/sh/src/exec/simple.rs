@@ -79,6 +79,9 @@ impl Shell {
 
     /// Special builtins: assignments stay, and errors end the shell.
     pub(super) fn special_builtin(&mut self, simple: &Simple, words: Vec<Vec<u8>>) -> Done {
+        if self.dialect == Dialect::Bash && !self.posix && !simple.assignments.is_empty() {
+            self.needs_native("assignments before a special builtin");
+        }
         let targets = self.targets(&simple.redirects)?;
         let saved = match self.redirect(&simple.redirects, targets) {
             Ok(saved) => saved,
@@ -189,6 +192,10 @@ impl Shell {
 
     /// Runs a program and waits for it.
     pub(crate) fn run_program(&mut self, words: &[Vec<u8>], program: &[u8]) -> i32 {
+        if self.dialect == Dialect::Bash && matches!(words, [name] if name.ends_with(b"env")) {
+            // bash exports `_` and SHLVL, and has an order of its own.
+            self.needs_native("env shows what bash exports");
+        }
         let command = process::Command::new(program, words.to_vec(), self.environment());
         match command.spawn() {
             Ok(pid) => process::wait(pid).map_or(127, process::Status::shell_code),

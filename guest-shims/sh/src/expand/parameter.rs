@@ -81,6 +81,9 @@ impl Shell {
 
     /// What an operator other than those about being unset makes of a value.
     pub(super) fn operate(&mut self, value: &[u8], op: &ParamOp) -> Expanded<Vec<u8>> {
+        if !value.is_ascii() && self.has_locale() {
+            self.needs_native("characters of a locale");
+        }
         match op {
             ParamOp::Length => Ok(value.len().to_string().into_bytes()),
             ParamOp::Trim(trim, word) => {

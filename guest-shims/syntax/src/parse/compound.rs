@@ -47,8 +47,7 @@ impl Lexer<'_> {
             let mut words = Vec::new();
             while let Token::Word(_) = self.peek()? {
                 let Token::Word(word) = self.next()? else { break };
-                self.check_bash_word(&word)?;
-                words.push(word);
+                words.extend(self.bash_words(word)?);
             }
             if *self.peek()? != Token::Newline {
                 self.expect_op(";")?;

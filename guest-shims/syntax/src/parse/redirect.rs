@@ -16,7 +16,7 @@ impl Lexer<'_> {
         }
         let number = match self.peek()? {
             Token::Number(number) => Some(*number),
-            Token::Op("<" | ">" | ">>" | "<&" | ">&" | "<>" | ">|" | "<<" | "<<-") => None,
+            Token::Op("<" | ">" | ">>" | "<&" | ">&" | "<>" | ">|" | "<<" | "<<-" | "<<<") => None,
             _ => return Ok(None),
         };
         if number.is_some() {
@@ -25,7 +25,7 @@ impl Lexer<'_> {
         let Token::Op(operator) = self.next()? else {
             return Err(self.error(ErrorKind::Unexpected("redirection".to_owned())));
         };
-        self.plain = operator.starts_with("<<");
+        self.plain = matches!(operator, "<<" | "<<-");
         let next = self.next();
         self.plain = false;
         let word = match next? {
@@ -48,6 +48,7 @@ impl Lexer<'_> {
                 }
                 RedirectKind::Dup(word)
             }
+            "<<<" => RedirectKind::HereString(word),
             _ => RedirectKind::HereDoc(self.here_document(&word, operator == "<<-")?),
         };
         Ok(Some(Redirect { fd, kind }))

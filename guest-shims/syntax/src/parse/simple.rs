@@ -1,6 +1,6 @@
 //! Simple commands and functions (XCU 2.9.1, 2.9.5).
 
-use super::unexpected;
+use super::{brace, unexpected};
 use crate::Dialect;
 use crate::ast::{Command, Part, Simple, Word};
 use crate::error::{ErrorKind, Result};
@@ -45,8 +45,7 @@ impl Lexer<'_> {
                 simple.assignments.push((name, value));
                 continue;
             }
-            self.check_bash_word(&word)?;
-            simple.words.push(word);
+            simple.words.extend(self.bash_words(word)?);
             let alone = simple.words.len() == 1
                 && simple.assignments.is_empty()
                 && simple.redirects.is_empty();
@@ -77,6 +76,26 @@ impl Lexer<'_> {
         Ok(Command::Function { name, body })
     }
 
+    /// `function name` of bash, with or without parentheses.
+    pub(super) fn function_word(&mut self) -> Result<Command> {
+        self.next()?;
+        let name = match self.next()? {
+            Token::Word(name) => name,
+            other => return Err(unexpected(self, &other)),
+        };
+        if self.eat_op("(")? {
+            return self.function(&name);
+        }
+        let Some(name) = name.as_bare().map(<[u8]>::to_vec) else {
+            return Err(self.error(ErrorKind::BadFunction));
+        };
+        self.skip_newlines()?;
+        match self.command()? {
+            body @ Command::Compound { .. } => Ok(Command::Function { name, body: Rc::new(body) }),
+            _ => Err(self.error(ErrorKind::BadFunction)),
+        }
+    }
+
     /// `name=(…)` of bash.
     pub(super) fn check_array(&mut self, word: &Word) -> Result<()> {
         let bare_end = matches!(word.0.last(), Some(Part::Literal(text)) if text.ends_with(b"="));
@@ -86,36 +105,33 @@ impl Lexer<'_> {
         Ok(())
     }
 
-    /// Words that bash would expand or assign in ways that we do not.
-    pub(super) fn check_bash_word(&self, word: &Word) -> Result<()> {
+    /// What bash makes of a word of a command before anything else is expanded.
+    pub(super) fn bash_words(&mut self, word: Word) -> Result<Vec<Word>> {
         if self.dialect != Dialect::Bash {
-            return Ok(());
+            return Ok(vec![word]);
         }
-        let text: Vec<u8> = word
-            .0
-            .iter()
-            .flat_map(|part| match part {
-                Part::Literal(text) => &text[..],
-                _ => b"x",
-            })
-            .copied()
-            .collect();
-        let open = text.iter().position(|&byte| byte == b'{');
-        let braces = open.is_some_and(|open| {
-            let inside = &text[open..];
-            inside.contains(&b',') || inside.windows(2).any(|pair| pair == b"..")
-        });
-        if braces {
-            return Err(self.error(ErrorKind::Unsupported("brace expansion")));
-        }
-        if let Some(Part::Literal(text)) = word.0.first()
-            && let Some(equals) = text.iter().position(|&byte| byte == b'=')
-            && let Some(name) = text[..equals].strip_suffix(b"+")
-            && is_name(name)
+        if word.as_bare().is_some_and(|text| text.starts_with(b"{") && text.ends_with(b"}"))
+            && matches!(self.byte(), Some(b'<' | b'>'))
         {
-            return Err(self.error(ErrorKind::Unsupported("+=")));
+            return Err(self.error(ErrorKind::Unsupported("{name}>")));
         }
-        Ok(())
+        if let Some(Part::Literal(text)) = word.0.first() {
+            let name =
+                text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_');
+            let (name, rest) = text.split_at(name.count());
+            if is_name(name) && rest.starts_with(b"+=") {
+                return Err(self.error(ErrorKind::Unsupported("+=")));
+            }
+            if is_name(name) && rest.starts_with(b"[") && text.contains(&b'=') {
+                return Err(self.error(ErrorKind::Unsupported("arrays")));
+            }
+        }
+        let assigns = is_assignment(&word);
+        match brace::expand(&word) {
+            Ok(None) => Ok(vec![word]),
+            Ok(Some(words)) if !assigns => Ok(words),
+            _ => Err(self.error(ErrorKind::Unsupported("a brace expansion of this form"))),
+        }
     }
 }
 

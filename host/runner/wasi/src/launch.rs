@@ -64,9 +64,9 @@ pub(crate) fn prepare(
                 return Ok(Launch { program, flavor: Flavor::Gnu, args });
             }
             Resolved::Native { why, .. } => return Err(Fault::Native(why)),
-            Resolved::Script { interpreter, argument, path } => {
+            Resolved::Script { interpreter, argument, spelled, .. } => {
                 let rest = args.into_iter().skip(1);
-                args = [Some(interpreter.clone()), argument, Some(path)]
+                args = [Some(interpreter.clone()), argument, Some(spelled)]
                     .into_iter()
                     .flatten()
                     .chain(rest)

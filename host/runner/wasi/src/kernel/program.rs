@@ -93,6 +93,8 @@ pub(crate) enum Resolved {
         argument: Option<Vec<u8>>,
         /// The script.
         path: Vec<u8>,
+        /// As the caller named it: what the interpreter is told, as execve(2) does.
+        spelled: Vec<u8>,
     },
 }
 
@@ -260,7 +262,7 @@ fn classify(
         }
     }
     if let Some(line) = head.strip_prefix(b"#!") {
-        return script(line, path);
+        return script(line, path, spelled);
     }
     let why = format!("{} is a program of the image", String::from_utf8_lossy(&path));
     Ok(Resolved::Native { path, why })
@@ -299,7 +301,7 @@ fn shim(
 }
 
 /// Splits a `#!` line as Linux does: interpreter, and all the rest as one argument.
-fn script(line: &[u8], path: Vec<u8>) -> Result<Resolved, Fault> {
+fn script(line: &[u8], path: Vec<u8>, spelled: &[u8]) -> Result<Resolved, Fault> {
     let Some(end) = line.iter().position(|&byte| byte == b'\n') else {
         return Err(Fault::Errno(errno::ENOEXEC));
     };
@@ -311,7 +313,8 @@ fn script(line: &[u8], path: Vec<u8>) -> Result<Resolved, Fault> {
     }
     let argument = argument.trim_ascii();
     let argument = (!argument.is_empty()).then(|| argument.to_vec());
-    Ok(Resolved::Script { interpreter: interpreter.to_vec(), argument, path })
+    let (interpreter, spelled) = (interpreter.to_vec(), spelled.to_vec());
+    Ok(Resolved::Script { interpreter, argument, path, spelled })
 }
 
 fn read_head(fs: &Fs, path: &[u8]) -> Result<Vec<u8>, Fault> {

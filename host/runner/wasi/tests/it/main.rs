@@ -1,5 +1,6 @@
 //! Steps run from end to end: a rootfs, a script, and what is there afterwards.
 
+mod bash_cases;
 mod dash_cases;
 mod eligible;
 mod harness;
