@@ -73,7 +73,7 @@ fn archives_as_gnu() {
 const BUSYBOX: &[&str] = &[
     "rm -r s; tar xf s.tar; tar xzf s.tgz -C . s/a; mkdir o p q r; tar xzf s.tgz -C o; tar -xJf s.txz -C p --strip-components=1; tar xjf s.tbz -C q; (umask 077; tar -x -z -f s.tgz -C r --strip-components 2)",
     "rm -r s; cat s.tgz | tar xz; mkdir o p; cat s.tar | tar -x -C o; tar xzf s.tgz -C p s/a s/link; tar xf s.tar none; echo $?; tar xf none; echo $?; tar xf s.tar -C none; echo $?",
-    "tar tf s.tar; tar tzf s.tgz s/a; tar xvf s.tar s/a; tar xOf s.tar s/a/1; mkdir o; tar xmf s.tar -C o; tar xof s.tar -C o; tar xpf s.tar -C o; tar -xvzf s.tgz -C o --strip-components 1 s/a",
+    "tar tf s.tar; tar tzf s.tgz s/a; tar xvf s.tar s/a; tar xOf s.tar s/a/1; mkdir o; tar xmf s.tar -C o; tar xof s.tar -C o; tar xpf s.tar -C o; tar -xzf s.tgz -C o --strip-components 1 s/a",
     "mkdir -p o/s/a; chmod 700 o/s; echo old >o/s/a/1; echo keep >o/s/keep; tar xf s.tar -C o; tar xf dot.tar -C o; tar xf p.tar; tar xf u.tar",
     "umask 027; chmod 4755 big.gz; chown 5:6 big.gz big.xz; gunzip -k big.gz; gunzip -f big.gz; cat big | wc -l; gzip -dc s.tgz | wc -c; zcat s.tgz | tar tf - | wc -l; rm -f big; unxz big.xz; rm big; bunzip2 big.bz2; xz -dc s.txz | wc -c; xzcat s.txz | wc -c; bzcat s.tbz | wc -c; gunzip none.gz; echo $?; gunzip s.tar; echo $?",
 ];
@@ -100,11 +100,12 @@ const UNZIP_BOTH: &[&str] = &[
     "cd o; unzip -o ../py.zip; echo $?; unzip -q -o ../py.zip; ls",
     "unzip -q flat.zip -d o; unzip -qo flat.zip -d o; unzip -n flat.zip -d o; unzip -j flat.zip -d j; unzip -oq flat.zip a -d only",
     "unzip -l u.zip; unzip -l u.zip s/a; unzip -p u.zip s/a; unzip -p flat.zip | wc -c; unzip -q st.zip; unzip -q sfx -d o",
-    "unzip u.zip 's/d/*' -d o; unzip u.zip -x 's/d/*' -d p; unzip -q u.zip s/a s/run -d q; unzip -q u.zip s/a -x s/a -d r; ls; unzip none.zip; echo $?; echo junk >j.zip; unzip -q j.zip; echo $?",
+    "unzip u.zip 's/d/*' -d o; unzip u.zip -x 's/d/*' -d p; unzip -q u.zip s/a s/run -d q; unzip -q u.zip s/a -x s/a -d r; ls; unzip none.zip; echo $?",
     "umask 077; unzip -q u.zip; unzip -q py.zip -d o; mkdir -p k/s; chmod 700 k/s; touch -d 2010-01-01 k/s; unzip -q u.zip -d k; unzip -q u -d l",
 ];
 
 const UNZIP_GNU: &[&str] = &[
+    "echo junk >j.zip; unzip -q j.zip; echo $?",
     "unzip u.zip nomatch -d o; echo $?; unzip -Z1 u.zip; unzip -qql u.zip; unzip -qK u.zip -d k; unzip -DD -q x.zip -d o; unzip -qD x.zip -d d; unzip -qqt u.zip; echo $?",
     "unzip -q bz.zip; unzip -od o flat.zip; unzip -oqq flat.zip -d o; head -c 600 u.zip >cut.zip; unzip -q cut.zip; echo $?",
 ];
