@@ -22,8 +22,23 @@ pub const fn posix(n: u32) -> Fd {
 pub fn pipe() -> io::Result<(Fd, Fd)> {
     let mut out = [0; 8];
     check(sys::pipe(out.as_mut_ptr()))?;
-    let [a, b, c, d, e, f, g, h] = out;
-    Ok((u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])))
+    Ok(ends(out))
+}
+
+/// A pipe that takes all that is written to it without waiting for a reader, up to the limit of a
+/// guest's memory, beyond which the step ends: for the output of a program that this process waits
+/// for.
+///
+/// # Errors
+/// `EMFILE` at the limit of descriptors.
+pub fn buffer() -> io::Result<(Fd, Fd)> {
+    let mut out = [0; 8];
+    check(sys::buffer(out.as_mut_ptr()))?;
+    Ok(ends(out))
+}
+
+const fn ends([a, b, c, d, e, f, g, h]: [u8; 8]) -> (Fd, Fd) {
+    (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]))
 }
 
 /// `dup(2)`: another number, from 4 on and below 1000, for the same open file; children do not

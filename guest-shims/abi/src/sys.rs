@@ -89,6 +89,8 @@ imports! {
     fn umask(mask: u32);
     /// A program, started.
     fn spawn(request: *const u8, request_len: usize);
+    /// A program, started and waited for.
+    fn run(request: *const u8, request_len: usize, status: *mut u8);
     /// A program's path.
     fn find_program(name: *const u8, name_len: usize, path: *const u8, path_len: usize, out: *mut u8, out_len: usize);
     /// `waitpid(2)`.
@@ -101,6 +103,8 @@ imports! {
     fn getppid();
     /// `pipe(2)`.
     fn pipe(out: *mut u8);
+    /// A pipe that takes all that is written before anybody reads.
+    fn buffer(out: *mut u8);
     /// `dup(2)`.
     fn dup(fd: u32);
     /// `dup2(2)`.

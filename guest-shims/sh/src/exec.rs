@@ -1,6 +1,7 @@
 //! Executing the tree (XCU 2.8 to 2.12).
 
 mod compound;
+mod plain;
 mod simple;
 
 use crate::redirect::Failure;
@@ -10,6 +11,7 @@ use kiln_guest_abi::{fd, process};
 use kiln_sh_syntax::{
     AndOr, Command, Compound, Connector, Dialect, ErrorKind, List, Parser, Pipeline, Word,
 };
+use plain::Started;
 use std::rc::Rc;
 
 impl Shell {
@@ -144,9 +146,9 @@ impl Shell {
         }
     }
 
-    /// Two or more commands, each in a copy of the shell.
+    /// Two or more commands, each in a copy of the shell unless it needs none.
     fn piped(&mut self, commands: &[Command]) -> Done {
-        let mut pids = Vec::new();
+        let mut started = Vec::new();
         let mut input: Option<fd::Fd> = None;
         for (n, command) in commands.iter().enumerate() {
             let output = if n + 1 < commands.len() {
@@ -159,19 +161,21 @@ impl Shell {
             } else {
                 None
             };
-            let pid = self.fork(|shell| {
-                if let Some(input) = input {
-                    let _ = fd::dup2(input, 0);
-                    let _ = fd::close(input);
-                }
-                if let Some((reader, writer)) = output {
-                    let _ = fd::close(reader);
-                    let _ = fd::dup2(writer, 1);
-                    let _ = fd::close(writer);
-                }
-                shell.command(command)
-            })?;
-            pids.push(pid);
+            started.push(match self.start_plain(command, input, output.map(|pipe| pipe.1)) {
+                Some(started) => started,
+                None => Started::Running(self.fork(|shell| {
+                    if let Some(input) = input {
+                        let _ = fd::dup2(input, 0);
+                        let _ = fd::close(input);
+                    }
+                    if let Some((reader, writer)) = output {
+                        let _ = fd::close(reader);
+                        let _ = fd::dup2(writer, 1);
+                        let _ = fd::close(writer);
+                    }
+                    shell.command(command)
+                })?),
+            });
             if let Some(input) = input.take() {
                 let _ = fd::close(input);
             }
@@ -180,7 +184,13 @@ impl Shell {
                 input = Some(reader);
             }
         }
-        let statuses: Vec<i32> = pids.into_iter().map(|pid| self.wait_for(pid)).collect();
+        let statuses: Vec<i32> = started
+            .into_iter()
+            .map(|started| match started {
+                Started::Running(pid) => self.wait_for(pid),
+                Started::Ended(status) => status,
+            })
+            .collect();
         let last = statuses.last().copied().unwrap_or(0);
         if self.options.pipefail {
             return Ok(statuses.into_iter().rfind(|&status| status != 0).unwrap_or(0));

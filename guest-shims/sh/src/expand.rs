@@ -188,6 +188,20 @@ impl Shell {
 
     /// `$(…)`: the output of the commands, less the newlines at its end.
     fn substitute(&mut self, list: &kiln_sh_syntax::List) -> Expanded<Vec<u8>> {
+        let (mut text, status) = match self.substitute_plain(list) {
+            Some(done) => done,
+            None => self.substitute_copy(list)?,
+        };
+        self.status = status;
+        self.substituted = Some(status);
+        text.retain(|&byte| byte != 0);
+        let end = text.iter().rposition(|&byte| byte != b'\n').map_or(0, |last| last + 1);
+        text.truncate(end);
+        Ok(text)
+    }
+
+    /// What a copy of the shell writes that runs the commands, and its status.
+    fn substitute_copy(&mut self, list: &kiln_sh_syntax::List) -> Expanded<(Vec<u8>, i32)> {
         let (reader, writer) = match fd::pipe() {
             Ok(pipe) => pipe,
             Err(error) => return self.fatal(&kiln_guest_abi::error::text(&error)),
@@ -203,18 +217,9 @@ impl Shell {
             shell.list(list)
         })?;
         let _ = fd::close(writer);
-        let mut text = Vec::new();
-        let mut buffer = [0; 8192];
-        while let Ok(count @ 1..) = crate::output::read(reader, &mut buffer) {
-            text.extend_from_slice(&buffer[..count]);
-        }
+        let text = crate::output::read_all(reader);
         let _ = fd::close(reader);
-        self.status = self.wait_for(pid);
-        self.substituted = Some(self.status);
-        text.retain(|&byte| byte != 0);
-        let end = text.iter().rposition(|&byte| byte != b'\n').map_or(0, |last| last + 1);
-        text.truncate(end);
-        Ok(text)
+        Ok((text, self.wait_for(pid)))
     }
 
     /// `$((…))`

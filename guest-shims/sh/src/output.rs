@@ -26,3 +26,13 @@ pub(crate) fn read(from: fd::Fd, out: &mut [u8]) -> std::io::Result<usize> {
     let _ = file.into_raw_fd();
     result
 }
+
+/// Reads to the end.
+pub(crate) fn read_all(from: fd::Fd) -> Vec<u8> {
+    let mut text = Vec::new();
+    let mut buffer = [0; 8192];
+    while let Ok(count @ 1..) = read(from, &mut buffer) {
+        text.extend_from_slice(&buffer[..count]);
+    }
+    text
+}

@@ -35,6 +35,9 @@ impl Saved {
     }
 }
 
+/// What a pipe holds without a reader.
+pub(crate) const ROOM: usize = 60_000;
+
 /// Why a redirection failed.
 pub(crate) enum Failure {
     /// What the shell says; the command does not run.
@@ -145,8 +148,6 @@ impl Shell {
 
     /// A pipe that holds the text; a longer one is fed by a copy of the shell.
     fn here_document(&mut self, body: Vec<u8>) -> Result<fd::Fd, Failure> {
-        /// What a pipe holds without a reader.
-        const ROOM: usize = 60_000;
         let (reader, writer) =
             fd::pipe().map_err(|error| Failure::Refused(format!("pipe: {}", text(&error))))?;
         if body.len() <= ROOM {

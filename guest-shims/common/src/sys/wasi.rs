@@ -325,18 +325,18 @@ pub fn spawn(argv: &[Vec<u8>], launch: &super::Launch) -> io::Result<u8> {
     if let Some(dir) = &launch.dir {
         command = command.current_dir(dir);
     }
-    let pid = if launch.empty_input {
+    let ended = if launch.empty_input {
         // The read end of a pipe that nobody writes to is as empty as /dev/null, and exists in
         // every image.
         let (read, write) = kiln_guest_abi::fd::pipe()?;
         kiln_guest_abi::fd::close(write)?;
-        let started = command.fd(0, read).spawn();
+        let ended = command.fd(0, read).status();
         kiln_guest_abi::fd::close(read)?;
-        started?
+        ended?
     } else {
-        command.spawn()?
+        command.status()?
     };
-    Ok(u8::try_from(process::wait(pid)?.shell_code()).unwrap_or(u8::MAX))
+    Ok(u8::try_from(ended.shell_code()).unwrap_or(u8::MAX))
 }
 
 /// A program that was started.

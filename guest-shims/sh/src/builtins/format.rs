@@ -5,7 +5,12 @@ use crate::state::{Done, Shell};
 use kiln_sh_syntax::Dialect;
 
 pub(super) fn echo(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
-    let mut rest = &words[1..];
+    put(shell, "echo", &echoed(shell, words))
+}
+
+/// What `echo` writes.
+pub(crate) fn echoed(shell: &Shell, words: &[Vec<u8>]) -> Vec<u8> {
+    let mut rest = words.get(1..).unwrap_or_default();
     let mut newline = true;
     // dash interprets escapes always, the others on request.
     let mut escapes = shell.dialect == Dialect::Dash;
@@ -41,7 +46,7 @@ pub(super) fn echo(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
     if newline {
         out.push(b'\n');
     }
-    put(shell, "echo", &out)
+    out
 }
 
 /// How an octal escape is spelled.

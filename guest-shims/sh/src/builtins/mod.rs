@@ -9,6 +9,7 @@ mod options;
 mod test;
 mod variables;
 
+pub(crate) use format::echoed;
 pub(crate) use variables::{set_letter, set_named};
 
 use crate::state::{Done, Shell};

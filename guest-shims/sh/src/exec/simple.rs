@@ -197,8 +197,8 @@ impl Shell {
             self.needs_native("env shows what bash exports");
         }
         let command = process::Command::new(program, words.to_vec(), self.environment());
-        match command.spawn() {
-            Ok(pid) => process::wait(pid).map_or(127, process::Status::shell_code),
+        match command.status() {
+            Ok(status) => status.shell_code(),
             Err(error) => {
                 let name = String::from_utf8_lossy(program);
                 let (what, code) = match error.raw_os_error() {

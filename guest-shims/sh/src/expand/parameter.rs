@@ -182,7 +182,7 @@ impl Shell {
     }
 
     /// A parameter's value, special ones included, less `@` and `*`.
-    pub(super) fn special(&mut self, name: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn special(&mut self, name: &[u8]) -> Option<Vec<u8>> {
         let number = |value: i64| Some(value.to_string().into_bytes());
         match name {
             b"#" => number(self.positional.len().try_into().unwrap_or(i64::MAX)),

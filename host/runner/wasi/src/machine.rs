@@ -2,24 +2,68 @@
 
 use crate::embedded::{GUESTS, load};
 use crate::imports;
-use crate::kernel::{Process, Program};
+use crate::kernel::{Crew, Process, Program, THREAD_STACK};
 use kiln_guest_pack::config;
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
-use wasmtime::{Engine, Linker, Module};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, Linker, Module, PoolingAllocationConfig,
+};
 
 /// Programs of images that are kept compiled; a context has few.
 const MAX_COMPILED: usize = 16;
 
+/// Shims that live at a time, of all steps; each has its place in the pool's address space. A step
+/// may have fewer ([`crate::Options::processes`]).
+const PLACES: u32 = 1024;
+
+/// Bytes of a shim's memory that its place keeps for the next one: what most shims write to. More is
+/// given back.
+const KEPT: usize = 1 << 20;
+
 /// What all steps share.
 pub(crate) struct Machine {
-    engine: Engine,
-    linker: Linker<Process>,
+    /// Of the shims: their instances come from a pool.
+    shims: Host,
+    /// Of programs of images, whose tables and memories may be of any shape. Made at first use.
+    foreign: OnceLock<Host>,
     /// In the order of [`GUESTS`]; loaded at first use.
     loaded: Vec<OnceLock<Program>>,
     commands: HashMap<&'static str, usize>,
     /// Programs of images, by their bytes.
     compiled: Mutex<HashMap<Vec<u8>, Program>>,
+    /// The threads of guests.
+    pub(crate) crew: Crew,
+}
+
+/// An engine and the imports for its guests.
+struct Host {
+    engine: Engine,
+    linker: Linker<Process>,
+}
+
+impl Host {
+    fn new(config: &Config) -> wasmtime::Result<Self> {
+        let engine = Engine::new(config)?;
+        let mut linker = Linker::new(&engine);
+        imports::link(&mut linker)?;
+        Ok(Self { engine, linker })
+    }
+
+    /// For shims. Where the address space is too small for the pool, instances are made one by one.
+    fn pooled() -> wasmtime::Result<Self> {
+        let mut pool = PoolingAllocationConfig::new();
+        pool.total_memories(PLACES)
+            .total_tables(PLACES)
+            .total_core_instances(PLACES)
+            .max_unused_warm_slots(16)
+            .linear_memory_keep_resident(KEPT)
+            .table_keep_resident(KEPT)
+            .pagemap_scan(Enabled::Auto);
+        let mut pooled = config();
+        pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+        Self::new(&pooled).or_else(|_| Self::new(&config()))
+    }
 }
 
 impl std::fmt::Debug for Machine {
@@ -34,20 +78,26 @@ impl Machine {
     /// # Errors
     /// The machine cannot run wasmtime's code.
     pub(crate) fn new() -> wasmtime::Result<Self> {
-        let engine = Engine::new(&config())?;
-        let mut linker = Linker::new(&engine);
-        imports::link(&mut linker)?;
         let mut commands = HashMap::new();
         for (at, guest) in GUESTS.iter().enumerate() {
             commands.extend(guest.commands.iter().map(|command| (*command, at)));
         }
-        let loaded = GUESTS.iter().map(|_| OnceLock::new()).collect();
-        Ok(Self { engine, linker, loaded, commands, compiled: Mutex::default() })
+        Ok(Self {
+            shims: Host::pooled()?,
+            foreign: OnceLock::new(),
+            loaded: GUESTS.iter().map(|_| OnceLock::new()).collect(),
+            commands,
+            compiled: Mutex::default(),
+            crew: Crew::new(THREAD_STACK),
+        })
     }
 
     /// Lets guests notice that they are to end.
     pub(crate) fn tick(&self) {
-        self.engine.increment_epoch();
+        self.shims.engine.increment_epoch();
+        if let Some(foreign) = self.foreign.get() {
+            foreign.engine.increment_epoch();
+        }
     }
 
     /// Whether a command has a shim.
@@ -64,8 +114,9 @@ impl Machine {
         if let Some(program) = self.loaded[at].get() {
             return Ok(Some(program.clone()));
         }
-        let module = load(&self.engine, &GUESTS[at])?;
-        let program = Program::new(self.linker.instantiate_pre(&module)?, Some(GUESTS[at].name));
+        let module = load(&self.shims.engine, &GUESTS[at])?;
+        let program =
+            Program::new(self.shims.linker.instantiate_pre(&module)?, Some(GUESTS[at].name));
         Ok(Some(self.loaded[at].get_or_init(|| program).clone()))
     }
 
@@ -78,13 +129,22 @@ impl Machine {
         if let Some(program) = lock().get(code) {
             return Ok(program.clone());
         }
-        let module = Module::from_binary(&self.engine, code)?;
-        let program = Program::new(self.linker.instantiate_pre(&module)?, None);
+        let foreign = self.foreign()?;
+        let module = Module::from_binary(&foreign.engine, code)?;
+        let program = Program::new(foreign.linker.instantiate_pre(&module)?, None);
         let mut compiled = lock();
         if compiled.len() >= MAX_COMPILED {
             compiled.clear();
         }
         compiled.insert(code.to_vec(), program.clone());
         Ok(program)
+    }
+
+    fn foreign(&self) -> wasmtime::Result<&Host> {
+        if let Some(foreign) = self.foreign.get() {
+            return Ok(foreign);
+        }
+        let made = Host::new(&config())?;
+        Ok(self.foreign.get_or_init(|| made))
     }
 }

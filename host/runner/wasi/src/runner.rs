@@ -4,7 +4,7 @@ use crate::eligible::check;
 use crate::embedded::GUESTS;
 use crate::fs::{Fs, Identity};
 use crate::imports::Fault;
-use crate::kernel::{End, Event, First, Kernel, Known, Stop, run};
+use crate::kernel::{Beginning, End, Event, Kernel, Known, Stop, run};
 use crate::launch::prepare;
 use crate::machine::Machine;
 use crate::options::Options;
@@ -156,7 +156,7 @@ fn launch(kernel: &Arc<Kernel>, step: &Step) -> Result<(), RunError> {
     let started =
         kernel.fs.resolve(&who, b"", &step.cwd, true).map_err(Fault::from).and_then(|cwd| {
             let launch = prepare(kernel, &who, &cwd.path, &name, step.argv.clone(), &env)?;
-            let first = First {
+            let beginning = Beginning {
                 program: launch.program,
                 flavor: launch.flavor,
                 args: launch.args,
@@ -164,7 +164,7 @@ fn launch(kernel: &Arc<Kernel>, step: &Step) -> Result<(), RunError> {
                 who,
                 cwd: cwd.path,
             };
-            run(kernel, first)
+            run(kernel, beginning)
         });
     started.map(drop).map_err(|fault| match fault {
         Fault::Native(why) => RunError::NeedsNative(why),

@@ -1,8 +1,8 @@
 //! Opening files, and what is done with open ones.
 
 use super::access::{EXECUTE, READ, WRITE};
-use super::change::{NewTime, Place, check_own_or_root};
-use super::{Device, Fs, FsError, Result};
+use super::change::check_own_or_root;
+use super::{Device, Fs, FsError, NewTime, Place, Result};
 use kiln_guest_abi::wire::{errno, open};
 use kiln_rootfs::{DirEntry, FileType, Metadata};
 use rustix::fs::OFlags;

@@ -1,5 +1,7 @@
 //! The transaction: how to take back each change, and which paths differ at the end.
 
+use super::hidden::Hidden;
+use super::undo::{Undo, failed, lookup};
 use kiln_rootfs::changes::ChangeSet;
 use kiln_rootfs::path;
 use kiln_rootfs::{Metadata, Rootfs, RootfsError, Timestamp};
@@ -8,34 +10,12 @@ use rustix::io::Errno;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Where removed and overwritten files wait for the end of the transaction, in the root. Guests
 /// cannot name it.
 pub(super) const HIDDEN: &[u8] = b".kiln-undo";
 
-type Result<T> = std::result::Result<T, RootfsError>;
-
-/// How to take one change back.
-#[derive(Debug)]
-enum Undo {
-    /// The name was made.
-    Remove(Vec<u8>),
-    /// A directory of the transaction was removed; what is moved through it needs it.
-    Directory(Vec<u8>),
-    /// The name was moved.
-    Rename { from: Vec<u8>, to: Vec<u8> },
-    /// The names were swapped.
-    Swap(Vec<u8>, Vec<u8>),
-    /// Mode, owner or times were changed.
-    Metadata(Vec<u8>, Box<Metadata>),
-    /// An extended attribute was changed.
-    Xattr { path: Vec<u8>, name: Vec<u8>, value: Option<Vec<u8>> },
-    /// A file was opened for appending.
-    Length(Vec<u8>, Box<Metadata>),
-    /// A file was opened for overwriting; a copy of its contents is kept.
-    Contents { path: Vec<u8>, copy: Vec<u8>, metadata: Box<Metadata> },
-}
+pub(super) type Result<T> = std::result::Result<T, RootfsError>;
 
 /// A transaction's record.
 #[derive(Debug, Default)]
@@ -59,44 +39,6 @@ pub(super) struct Journal {
     aliased: bool,
     /// Names in [`HIDDEN`] of inodes that have others.
     hidden: Hidden,
-}
-
-/// How many names of an inode are kept where guests cannot see them; shared with who asks for the
-/// number of an inode's names.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Hidden(Arc<Mutex<HashMap<u64, Names>>>);
-
-/// Names of an inode: those out of sight, and all.
-#[derive(Clone, Copy, Debug, Default)]
-struct Names {
-    hidden: u32,
-    all: u32,
-}
-
-impl Hidden {
-    /// A name goes out of sight; the file is as guests saw it.
-    fn note(&self, file: &Metadata) {
-        let mut inodes = self.lock();
-        if file.nlink > 1 || inodes.contains_key(&file.ino) {
-            let names = inodes.entry(file.ino).or_default();
-            names.all = names.all.max(names.hidden + file.nlink);
-            names.hidden += 1;
-        }
-    }
-
-    /// The number of names of the inode that guests cannot see.
-    pub(super) fn names(&self, ino: u64) -> u32 {
-        self.lock().get(&ino).map_or(0, |names| names.hidden)
-    }
-
-    /// Whether some inode lost a name and has others: those show it too.
-    fn some_remain(&self) -> bool {
-        self.lock().values().any(|names| names.hidden < names.all)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Names>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Journal {
@@ -363,85 +305,10 @@ impl Journal {
     }
 }
 
-impl Undo {
-    fn apply(self, rootfs: &Rootfs) -> Result<()> {
-        match self {
-            // What was made may have been removed since.
-            Self::Remove(at) => rootfs.remove_all(&at),
-            Self::Directory(at) => rootfs.mkdir(&at, 0o700),
-            Self::Rename { from, to } => rename(rootfs, &from, &to),
-            Self::Swap(first, second) => {
-                match (lookup(rootfs, &first)?, lookup(rootfs, &second)?) {
-                    (Some(_), Some(_)) => rootfs.rename(&first, &second, RenameFlags::EXCHANGE),
-                    (Some(_), None) => rename(rootfs, &first, &second),
-                    _ => rename(rootfs, &second, &first),
-                }
-            }
-            Self::Metadata(at, old) => restore(rootfs, &at, &old),
-            Self::Xattr { path, name, value: Some(value) } => {
-                rootfs.set_xattr(&path, &name, &value, false)
-            }
-            Self::Xattr { path, name, value: None } => {
-                match rootfs.remove_xattr(&path, &name, false) {
-                    Err(error) if error.errno() == Errno::NODATA => Ok(()),
-                    result => result,
-                }
-            }
-            Self::Length(at, old) => {
-                let file = rootfs.open(&at, OFlags::WRONLY | OFlags::NOFOLLOW, 0)?;
-                File::from(file)
-                    .set_len(old.size)
-                    .map_err(|error| failed("truncate", &at, &error))?;
-                restore(rootfs, &at, &old)
-            }
-            Self::Contents { path, copy, metadata } => {
-                let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::NOFOLLOW;
-                let mut to = File::from(rootfs.open(&path, flags, 0)?);
-                let mut from = File::from(rootfs.open(&copy, OFlags::RDONLY, 0)?);
-                io::copy(&mut from, &mut to).map_err(|error| failed("copy", &path, &error))?;
-                restore(rootfs, &path, &metadata)
-            }
-        }
-    }
-}
-
-/// Renames; what is not there was made by the transaction and removed since.
-fn rename(rootfs: &Rootfs, from: &[u8], to: &[u8]) -> Result<()> {
-    match rootfs.rename(from, to, RenameFlags::empty()) {
-        Err(error) if error.is_not_found() => Ok(()),
-        result => result,
-    }
-}
-
-fn failed(op: &'static str, at: &[u8], error: &io::Error) -> RootfsError {
-    let errno = Errno::from_io_error(error).unwrap_or(Errno::IO);
-    RootfsError::Sys { op, path: String::from_utf8_lossy(at).into_owned(), errno }
-}
-
-/// Gives an inode its old owner, mode and times.
-fn restore(rootfs: &Rootfs, at: &[u8], old: &Metadata) -> Result<()> {
-    let now = rootfs.metadata(at, false)?;
-    if (now.uid, now.gid) != (old.uid, old.gid) {
-        rootfs.set_owner(at, Some(old.uid), Some(old.gid), false)?;
-    }
-    if old.file_type != kiln_rootfs::FileType::Symlink {
-        rootfs.set_mode(at, old.mode)?;
-    }
-    rootfs.set_times(at, Some(old.atime), Some(old.mtime), false)
-}
-
 /// Whether a layer would show a difference; the time of a directory alone is none.
 fn differs(before: &Metadata, now: &Metadata) -> bool {
     before.ino != now.ino
         || before.st_mode() != now.st_mode()
         || (before.uid, before.gid, before.rdev) != (now.uid, now.gid, now.rdev)
         || !now.is_dir() && (before.size, before.mtime) != (now.size, now.mtime)
-}
-
-fn lookup(rootfs: &Rootfs, at: &[u8]) -> Result<Option<Metadata>> {
-    match rootfs.metadata(at, false) {
-        Ok(there) => Ok(Some(there)),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(error),
-    }
 }

@@ -1,17 +1,21 @@
 //! The file system that guests see: the rootfs with permissions, virtual devices and a journal.
 
 mod access;
+mod attributes;
 mod change;
 mod device;
 mod errno;
 mod file;
+mod hidden;
 mod journal;
 mod resolve;
 mod seen;
+mod undo;
 mod view;
 
 pub(crate) use access::Identity;
-pub(crate) use change::{NewTime, Place};
+pub(crate) use attributes::NewTime;
+pub(crate) use change::Place;
 pub(crate) use device::Device;
 pub(crate) use errno::wasi_errno;
 pub(crate) use file::{OpenFile, Opened};
@@ -56,7 +60,7 @@ pub(crate) type Result<T> = std::result::Result<T, FsError>;
 pub(crate) struct Fs {
     rootfs: Rootfs,
     journal: Mutex<Journal>,
-    hidden: journal::Hidden,
+    hidden: hidden::Hidden,
     ways: seen::Ways,
     /// Sizes of the files that are mounted in `/etc`, by name.
     mounted: Vec<(Vec<u8>, u64)>,

@@ -3,7 +3,10 @@
 use super::preview1_path::install;
 use super::{Fault, Memory, Result, kiln_files as files};
 use crate::fs::{Identity, Place};
-use crate::kernel::{Descriptors, End, Object, Pid, Process, Resolved, Waited, fork, pipe, spawn};
+use crate::kernel::{
+    Beginning, End, Object, Pid, Process, Reader, Resolved, Waited, Writer, buffer, fork, pipe,
+    run_child, spawn,
+};
 use kiln_guest_abi::wire::{MAX_SPAWN_REQUEST, SpawnRequest, WAIT_NOHANG, errno};
 use std::sync::Arc;
 use wasmtime::{Caller, Linker};
@@ -37,12 +40,14 @@ pub(super) fn link(linker: &mut Linker<Process>) -> wasmtime::Result<()> {
         files::getcwd(out: u32, out_len: u32);
         own::umask(mask: u32);
         own::spawn_program(at: u32, len: u32);
+        own::run_program(at: u32, len: u32, out: u32);
         own::find_program(name: u32, name_len: u32, search: u32, search_len: u32, out: u32, out_len: u32);
         own::wait(pid: i32, flags: u32, out: u32);
         own::kill(pid: i32, signal: u32);
         own::getpid();
         own::getppid();
         own::make_pipe(out: u32);
+        own::make_buffer(out: u32);
         own::dup(fd: u32);
         own::dup2(fd: u32, to: u32);
         own::close(fd: u32);
@@ -56,7 +61,9 @@ pub(super) fn link(linker: &mut Linker<Process>) -> wasmtime::Result<()> {
         own::nproc();
     );
     linker.alias("kiln", "spawn_program", "kiln", "spawn")?;
+    linker.alias("kiln", "run_program", "kiln", "run")?;
     linker.alias("kiln", "make_pipe", "kiln", "pipe")?;
+    linker.alias("kiln", "make_buffer", "kiln", "buffer")?;
     linker.func_wrap(
         "kiln",
         "fork",
@@ -90,6 +97,26 @@ fn umask(process: &mut Process, _: &mut Memory<'_>, mask: u32) -> Result<u32> {
 }
 
 fn spawn_program(process: &mut Process, memory: &mut Memory<'_>, at: u32, len: u32) -> Result<u32> {
+    let child = child(process, memory, at, len)?;
+    spawn(child, Some(process))
+}
+
+fn run_program(
+    process: &mut Process,
+    memory: &mut Memory<'_>,
+    at: u32,
+    len: u32,
+    out: u32,
+) -> Result<u32> {
+    let child = child(process, memory, at, len)?;
+    let (pid, end) = run_child(child, process)?;
+    // A signal may have come meanwhile.
+    process.alive()?;
+    give_end(memory, pid, end, out)
+}
+
+/// The process that a guest asks for.
+fn child(process: &Process, memory: &Memory<'_>, at: u32, len: u32) -> Result<Process> {
     if len as usize > MAX_SPAWN_REQUEST {
         return Err(Fault::Errno(errno::E2BIG));
     }
@@ -106,10 +133,6 @@ fn spawn_program(process: &mut Process, memory: &mut Memory<'_>, at: u32, len: u
         Some(path) => files::directory_at(process, path)?,
         None => process.cwd.clone(),
     };
-    start(process, request, fds, cwd)
-}
-
-fn start(process: &Process, request: SpawnRequest, fds: Descriptors, cwd: Vec<u8>) -> Result<u32> {
     let launch = crate::launch::prepare(
         &process.kernel,
         &process.who,
@@ -118,23 +141,15 @@ fn start(process: &Process, request: SpawnRequest, fds: Descriptors, cwd: Vec<u8
         request.argv,
         &request.env,
     )?;
-    let child = Process {
-        kernel: Arc::clone(&process.kernel),
-        pid: 0,
-        parent: process.pid,
-        signal: Arc::default(),
+    let beginning = Beginning {
         program: launch.program,
         flavor: launch.flavor,
         args: launch.args,
         env: request.env,
         who: process.who.clone(),
         cwd,
-        umask: process.umask,
-        fds,
-        memory: None,
-        memory_size: 0,
     };
-    spawn(child, Some(process))
+    Ok(Process::new(Arc::clone(&process.kernel), beginning, fds, process.umask))
 }
 
 #[expect(clippy::too_many_arguments, reason = "three byte strings cross the border")]
@@ -178,12 +193,19 @@ fn wait(
     } else {
         table.wait(process.pid, child, || process.alive())?
     };
-    let (pid, code, signal) = match waited {
-        Waited::NoChild => return Err(Fault::Errno(errno::ECHILD)),
-        Waited::Running => (0, 0, 0),
-        Waited::Ended(pid, End::Exited(code)) => (pid, code, 0),
-        Waited::Ended(pid, End::Signaled(signal)) => (pid, 0, signal),
-        Waited::Ended(_, End::Stopped) => return Err(Fault::End(End::Stopped)),
+    match waited {
+        Waited::NoChild => Err(Fault::Errno(errno::ECHILD)),
+        Waited::Running => give_end(memory, 0, End::Exited(0), out),
+        Waited::Ended(pid, end) => give_end(memory, pid, end, out),
+    }
+}
+
+/// Tells how a child ended.
+fn give_end(memory: &mut Memory<'_>, pid: Pid, end: End, out: u32) -> Result<u32> {
+    let (code, signal) = match end {
+        End::Exited(code) => (code, 0),
+        End::Signaled(signal) => (0, signal),
+        End::Stopped => return Err(Fault::End(End::Stopped)),
     };
     memory.put(out, &[code.to_le_bytes(), signal.to_le_bytes()].concat())?;
     Ok(pid)
@@ -212,8 +234,22 @@ fn getppid(process: &mut Process, _: &mut Memory<'_>) -> Result<u32> {
 }
 
 fn make_pipe(process: &mut Process, memory: &mut Memory<'_>, out: u32) -> Result<u32> {
+    give_pipe(process, memory, pipe(), out)
+}
+
+fn make_buffer(process: &mut Process, memory: &mut Memory<'_>, out: u32) -> Result<u32> {
+    // Who makes one reads it into its own memory.
+    let capacity = process.kernel.options.guest_memory;
+    give_pipe(process, memory, buffer(capacity), out)
+}
+
+fn give_pipe(
+    process: &mut Process,
+    memory: &mut Memory<'_>,
+    (reader, writer): (Reader, Writer),
+    out: u32,
+) -> Result<u32> {
     let limit = process.kernel.options.descriptors;
-    let (reader, writer) = pipe();
     let full = || Fault::Errno(errno::EMFILE);
     let reader = process.fds.insert(Arc::new(Object::Reader(reader)), limit).ok_or_else(full)?;
     let Some(writer) = process.fds.insert(Arc::new(Object::Writer(writer)), limit) else {

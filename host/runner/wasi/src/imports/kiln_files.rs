@@ -82,7 +82,7 @@ pub(super) fn fstat(
     fd: u32,
     out: u32,
 ) -> Result<u32> {
-    let stat = super::preview1_fd::stat_fd(process, fd)?;
+    let stat = super::preview1_stat::stat_fd(process, fd)?;
     memory.put(out, &stat.encode())?;
     Ok(0)
 }

@@ -9,6 +9,7 @@ mod memory;
 mod preview1;
 mod preview1_fd;
 mod preview1_path;
+mod preview1_stat;
 mod stream;
 
 pub(crate) use memory::Memory;

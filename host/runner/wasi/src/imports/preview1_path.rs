@@ -2,7 +2,8 @@
 
 #![expect(clippy::too_many_arguments, reason = "the signatures are preview 1's")]
 
-use super::preview1_fd::{FLAG_APPEND, directory, new_time, put_filestat};
+use super::preview1_fd::{FLAG_APPEND, directory};
+use super::preview1_stat::{new_time, put_filestat};
 use super::{Fault, Memory, Result};
 use crate::fs::{Opened, Place, stat_of};
 use crate::kernel::{Object, Process, Ticket};

@@ -1,7 +1,7 @@
 //! Reading and writing what descriptors stand for.
 
 use super::{Fault, Memory, Result};
-use crate::kernel::{End, Flavor, Object, Process};
+use crate::kernel::{End, Flavor, Object, Process, Refused};
 use kiln_guest_abi::wire::errno;
 use std::sync::Arc;
 
@@ -155,7 +155,11 @@ fn write_one(
         }
         Object::Writer(pipe) => match pipe.write(piece, || process.alive())? {
             Ok(()) => Ok(piece.len()),
-            Err(_) => Err(Fault::End(End::Signaled(SIGPIPE))),
+            Err(Refused::Broken) => Err(Fault::End(End::Signaled(SIGPIPE))),
+            Err(Refused::Full) => {
+                let limit = process.kernel.options.guest_memory >> 20;
+                Err(Fault::Limit(format!("a command's output in memory: more than {limit} MiB")))
+            }
         },
         Object::Output(stream) => {
             process.kernel.output(*stream, piece);

@@ -1,5 +1,6 @@
 //! The kernel of one step: processes, descriptors, pipes, and the end of it all.
 
+mod crew;
 mod descriptor;
 mod packaged;
 mod pipe;
@@ -8,12 +9,13 @@ mod program;
 mod run;
 mod table;
 
+pub(crate) use crew::Crew;
 pub(crate) use descriptor::{Descriptors, Object, ROOT, Ticket};
 pub(crate) use packaged::Known;
-pub(crate) use pipe::pipe;
-pub(crate) use process::{End, Process};
+pub(crate) use pipe::{Reader, Refused, Writer, buffer, pipe};
+pub(crate) use process::{Beginning, End, Process};
 pub(crate) use program::{Flavor, Program, Resolved, has_shell, resolve};
-pub(crate) use run::{First, fork, run, spawn};
+pub(crate) use run::{THREAD_STACK, fork, run, run_child, spawn};
 pub(crate) use table::{Pid, Waited};
 
 use crate::fs::Fs;
@@ -141,9 +143,11 @@ impl Kernel {
         let _ = self.events.send(Event::Output(stream, bytes.to_vec()));
     }
 
-    /// Notes the end of a process.
+    /// Notes the end of a process. Before the first process ends nobody needs to be told.
     fn ended(&self, pid: Pid, end: End) {
         self.table.ended(pid, end);
-        let _ = self.events.send(Event::Ended);
+        if self.table.first_end().is_some() {
+            let _ = self.events.send(Event::Ended);
+        }
     }
 }

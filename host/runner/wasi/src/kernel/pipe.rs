@@ -17,10 +17,21 @@ struct State {
     writers: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Pipe {
     state: Mutex<State>,
     changed: Condvar,
+    /// Bytes that it holds.
+    capacity: usize,
+    /// What a writer does when it is full.
+    full: Full,
+}
+
+/// What comes of writing to a full pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Full {
+    Waits,
+    Fails,
 }
 
 impl Pipe {
@@ -44,12 +55,18 @@ pub(crate) struct Writer(Arc<Pipe>);
 
 /// A new pipe.
 pub(crate) fn pipe() -> (Reader, Writer) {
-    let pipe = Arc::new(Pipe::default());
-    {
-        let mut state = pipe.lock();
-        state.readers = 1;
-        state.writers = 1;
-    }
+    ends(CAPACITY, Full::Waits)
+}
+
+/// A pipe that takes so many bytes before anybody reads, and no more.
+pub(crate) fn buffer(capacity: usize) -> (Reader, Writer) {
+    ends(capacity, Full::Fails)
+}
+
+fn ends(capacity: usize, full: Full) -> (Reader, Writer) {
+    let state = State { readers: 1, writers: 1, ..State::default() };
+    let pipe = Pipe { state: Mutex::new(state), changed: Condvar::new(), capacity, full };
+    let pipe = Arc::new(pipe);
     (Reader(Arc::clone(&pipe)), Writer(pipe))
 }
 
@@ -84,23 +101,31 @@ impl Reader {
     }
 }
 
-/// The pipe has no reader any more.
+/// Why a pipe takes no more.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Broken;
+pub(crate) enum Refused {
+    /// It has no reader any more.
+    Broken,
+    /// A buffer is full.
+    Full,
+}
 
 impl Writer {
-    /// Writes all; waits while the pipe is full, and gives up when `alive` fails.
+    /// Writes all; waits while a pipe is full, and gives up when `alive` fails.
     pub(crate) fn write<E>(
         &self,
         mut bytes: &[u8],
         mut alive: impl FnMut() -> Result<(), E>,
-    ) -> Result<Result<(), Broken>, E> {
+    ) -> Result<Result<(), Refused>, E> {
         let mut state = self.0.lock();
         while !bytes.is_empty() {
             if state.readers == 0 {
-                return Ok(Err(Broken));
+                return Ok(Err(Refused::Broken));
             }
-            let room = CAPACITY - state.bytes.len();
+            let room = self.0.capacity.saturating_sub(state.bytes.len());
+            if room == 0 && self.0.full == Full::Fails {
+                return Ok(Err(Refused::Full));
+            }
             if room == 0 {
                 alive()?;
                 state = self.0.wait(state);
@@ -161,7 +186,16 @@ mod tests {
     fn a_writer_without_reader_is_told() {
         let (reader, writer) = pipe();
         drop(reader);
-        assert_eq!(writer.write(b"x", alive), Ok(Err(Broken)));
+        assert_eq!(writer.write(b"x", alive), Ok(Err(Refused::Broken)));
+    }
+
+    #[test]
+    fn a_buffer_takes_what_it_holds_without_a_reader() {
+        let (reader, writer) = buffer(2 * CAPACITY);
+        assert_eq!(writer.write(&[7; 2 * CAPACITY], alive), Ok(Ok(())));
+        assert_eq!(writer.write(b"x", alive), Ok(Err(Refused::Full)));
+        assert_eq!(reader.read(&mut [0; 1], alive), Ok(1));
+        assert_eq!(writer.write(b"x", alive), Ok(Ok(())));
     }
 
     #[test]

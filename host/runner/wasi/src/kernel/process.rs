@@ -47,22 +47,72 @@ pub(crate) struct Process {
     pub(crate) umask: u32,
     /// Its descriptors.
     pub(crate) fds: Descriptors,
+    /// Signals of the processes that wait for it on its own thread, outermost first.
+    pub(crate) callers: Vec<Arc<AtomicU32>>,
     /// Its memory, once instantiated.
     pub(crate) memory: Option<Memory>,
     /// Bytes of memory accounted for.
     pub(crate) memory_size: usize,
 }
 
+/// What a process begins with.
+#[derive(Debug)]
+pub(crate) struct Beginning {
+    /// What it runs.
+    pub(crate) program: Program,
+    /// Whose tool it replaces.
+    pub(crate) flavor: Flavor,
+    /// `argv`.
+    pub(crate) args: Vec<Vec<u8>>,
+    /// The environment.
+    pub(crate) env: Vec<Vec<u8>>,
+    /// Its ids.
+    pub(crate) who: Identity,
+    /// Its directory, canonical.
+    pub(crate) cwd: Vec<u8>,
+}
+
 impl Process {
-    /// Fails when the process is to end.
+    /// A process that is in no table yet.
+    pub(crate) fn new(
+        kernel: Arc<Kernel>,
+        beginning: Beginning,
+        fds: Descriptors,
+        umask: u32,
+    ) -> Self {
+        let Beginning { program, flavor, args, env, who, cwd } = beginning;
+        Self {
+            kernel,
+            pid: 0,
+            parent: 0,
+            signal: Arc::default(),
+            program,
+            flavor,
+            args,
+            env,
+            who,
+            cwd,
+            umask,
+            fds,
+            callers: Vec::new(),
+            memory: None,
+            memory_size: 0,
+        }
+    }
+
+    /// Fails when the process is to end: it, or one that waits for it on its thread and could not
+    /// end before it.
     pub(crate) fn alive(&self) -> Result<(), End> {
         if self.kernel.is_stopping() {
             return Err(End::Stopped);
         }
-        match self.signal.load(Ordering::Relaxed) {
-            0 => Ok(()),
-            signal => Err(End::Signaled(signal.cast_signed())),
+        for signal in self.callers.iter().chain([&self.signal]) {
+            match signal.load(Ordering::Relaxed) {
+                0 => {}
+                signal => return Err(End::Signaled(signal.cast_signed())),
+            }
         }
+        Ok(())
     }
 }
 
