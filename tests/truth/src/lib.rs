@@ -10,12 +10,15 @@
 //! - `compare`: what differs between two such results.
 //! - `survey`: whole files, counted; the report.
 //! - `speed`: how long a small step takes.
+//! - `works`: how long larger ones take.
 
 mod compare;
 mod script;
 mod speed;
 mod stage;
 mod survey;
+mod works;
 
 pub use speed::speed;
 pub use survey::{Base, Counts, Refused, Survey, Verdict, reasons, report, summary};
+pub use works::works;

@@ -1,6 +1,7 @@
 //! `kiln-truth [--skip-refused] [--summary] [--report FILE] [--base NAME=LAYOUT]... FILE|DIR...`: runs
 //! the steps of Dockerfiles under `wasi` and under `namespaces` and says what differs.
 //! `kiln-truth --speed --base NAME=LAYOUT`: says how long a small step takes under each runner.
+//! `kiln-truth --works --base NAME=LAYOUT`: says how long larger ones take.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
 
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use kiln_truth::{Base, Refused, Survey, reasons, report, speed, summary};
+use kiln_truth::{Base, Refused, Survey, reasons, report, speed, summary, works};
 
 fn main() -> ExitCode {
     match run() {
@@ -23,12 +24,14 @@ fn main() -> ExitCode {
 
 fn run() -> Result<bool> {
     let (mut bases, mut files, mut out) = (Vec::new(), Vec::new(), None);
-    let (mut refused, mut short, mut timed) = (Refused::Run, false, false);
+    let (mut refused, mut short) = (Refused::Run, false);
+    let mut timed: Option<fn(&Base) -> Result<String>> = None;
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match &arg[..] {
             "--summary" => short = true,
-            "--speed" => timed = true,
+            "--speed" => timed = Some(speed),
+            "--works" => timed = Some(works),
             "--skip-refused" => refused = Refused::Skip,
             "--report" => out = Some(args.next().context("--report needs a file")?),
             "--base" => {
@@ -39,9 +42,9 @@ fn run() -> Result<bool> {
             _ => files.extend(dockerfiles(Path::new(&arg))?),
         }
     }
-    if timed {
+    if let Some(timed) = timed {
         for base in &bases {
-            println!("{}", speed(base)?);
+            println!("{}", timed(base)?);
         }
         return Ok(true);
     }

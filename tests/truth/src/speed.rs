@@ -24,7 +24,7 @@ const STEPS: usize = 20;
 const CAPABILITIES: &str = r#"["CAP_CHOWN","CAP_DAC_OVERRIDE"]"#;
 
 /// Drops a step's output.
-struct Nowhere;
+pub(crate) struct Nowhere;
 
 impl OutputSink for Nowhere {
     fn write(&self, _: Stream, _: &[u8]) {}
@@ -35,9 +35,14 @@ fn act(number: usize) -> Act {
     let script = format!(
         "mkdir -p /opt/d{number} && chown 1:1 /opt/d{number} && echo {number} > /opt/d{number}/f"
     );
+    shell(number, script)
+}
+
+/// A script as a step.
+pub(crate) fn shell(line: usize, script: String) -> Act {
     let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     Act::Run {
-        line: number,
+        line,
         argv: vec!["/bin/sh".to_owned(), "-c".to_owned(), script],
         env: vec![("PATH".to_owned(), path.to_owned())],
         cwd: "/".to_owned(),
@@ -126,7 +131,7 @@ impl<'a> Runc<'a> {
     }
 }
 
-fn layer(stage: &Stage, changes: &ChangeSet) -> Result<()> {
+pub(crate) fn layer(stage: &Stage, changes: &ChangeSet) -> Result<()> {
     let mut writer = LayerWriter::new(std::io::sink());
     write_layer(&stage.rootfs, changes, &WriteOptions::default(), &mut writer)?;
     writer.finish()?;
