@@ -10,7 +10,7 @@ use reqwest::{Certificate, Client, ClientBuilder, Identity, NoProxy, Proxy, Url,
 use crate::config::{Config, RegistryOptions};
 use crate::endpoint;
 use crate::error::{Error, Result};
-use crate::text;
+use crate::{metadata, text};
 
 /// Shorter than the patience of usual load balancers, whose silence would look like a slow registry.
 const POOL_IDLE: Duration = Duration::from_secs(30);
@@ -96,6 +96,7 @@ fn base(config: &Config) -> Result<ClientBuilder> {
         // a push took eight times as long. And one dead connection would stall them all.
         .http1_only()
         .pool_idle_timeout(POOL_IDLE)
+        .dns_resolver(metadata::Resolver(kiln_metadata::is_service))
         // A blob's digest is that of the bytes as stored.
         .no_gzip()
         .no_brotli()

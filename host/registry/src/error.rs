@@ -135,6 +135,15 @@ impl Error {
         }
     }
 
+    pub(crate) fn slow(url: &Url, bytes: u64, time: Duration) -> Self {
+        Self::Network {
+            host: text::host(url),
+            request: format!("GET {}", text::public_url(url)),
+            cause: format!("only {bytes} bytes in {} s", time.as_secs_f64()),
+            hint: "",
+        }
+    }
+
     pub(crate) fn network(method: &reqwest::Method, url: &Url, error: &reqwest::Error) -> Self {
         let (cause, hint) = cause::explain(error);
         Self::Network {

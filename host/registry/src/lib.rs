@@ -10,7 +10,7 @@
 //! - `http`: authenticated requests, by `auth` (what to present), `token`, `scope`, `challenge`,
 //!   `credentials` (auth files and helpers);
 //! - `wire`: one exchange with redirects and time limits, and the retry loop; `client` (TLS,
-//!   proxies), `body`, `retry`, `cause` (of failures).
+//!   proxies), `metadata` (whom nobody may lead us to), `body`, `retry`, `cause` (of failures).
 //!
 //! The environment and the standard streams are the caller's: see [`Config`].
 //!
@@ -42,6 +42,7 @@ mod error;
 mod http;
 mod listing;
 mod manifests;
+pub mod metadata;
 mod pull;
 mod push;
 mod range;

@@ -1,5 +1,7 @@
 //! Blobs down: streamed into the store, verified, resumed where the connection broke.
 
+use std::time::Instant;
+
 use kiln_image::manifest::Descriptor;
 use kiln_image::reference::Reference;
 use kiln_image::store::{BlobWriter, Store, StoreError};
@@ -15,9 +17,12 @@ use crate::session::Session;
 use crate::text;
 use crate::wire::{Failure, Outgoing};
 
-/// What a connection must have brought for its failure not to count: a server that breaks off after
-/// each byte must not keep us forever.
+/// What a connection must have brought for its failure not to count, and what it has to bring in
+/// [`SLOW_IDLES`] idle times: a server that breaks off after each byte, or that sends one now and
+/// then, must not keep us forever.
 const PROGRESS: u64 = 1 << 20;
+/// See [`PROGRESS`].
+const SLOW_IDLES: u32 = 5;
 
 impl Session {
     /// Brings a blob into the store, if it is not there.
@@ -117,8 +122,18 @@ impl Download<'_> {
         }
         let mut response = self.session.http.once(self.access, &request, &[200, 206]).await?;
         let mut skip = self.overlap(&response, have)?;
-        while let Some(chunk) = self.session.http.wire.chunk(&mut response).await? {
+        let wire = &self.session.http.wire;
+        let patience = wire.config.timeouts.idle * SLOW_IDLES;
+        let (mut since, mut brought) = (Instant::now(), 0);
+        while let Some(chunk) = wire.chunk(&mut response).await? {
             let chunk = chunk.as_ref();
+            brought += chunk.len() as u64;
+            if since.elapsed() >= patience {
+                if brought < PROGRESS {
+                    return Err(Failure::passing(Error::slow(response.url(), brought, patience)));
+                }
+                (since, brought) = (Instant::now(), 0);
+            }
             // usize is 64 bits wide here, or the chunk is shorter than what is to be skipped.
             let known = usize::try_from(skip).unwrap_or(usize::MAX).min(chunk.len());
             skip -= known as u64;

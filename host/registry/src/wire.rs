@@ -14,8 +14,7 @@ use crate::cause;
 use crate::client::Clients;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Reported, Result, StatusError};
-use crate::retry;
-use crate::text;
+use crate::{metadata, retry, text};
 
 /// Longest chain of redirects, against loops.
 const MAX_REDIRECTS: u32 = 10;
@@ -166,6 +165,10 @@ impl Wire {
         authorization: Option<&HeaderValue>,
         payload: &Payload,
     ) -> Result<Response, Failure> {
+        // Redirects, token services, places to upload to: whoever says so, there is none of it.
+        if metadata::is_services(url) {
+            return Err(Error::content(text::public_url(url), metadata::REFUSED).into());
+        }
         let mut request = self.clients.get(&self.config, url)?.request(method.clone(), url.clone());
         request = request.headers(headers.clone());
         if let Some(authorization) = authorization {

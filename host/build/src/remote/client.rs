@@ -36,7 +36,7 @@ fn build(env: &BTreeMap<String, String>, tls: bool) -> Result<Client> {
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(SILENCE_TIMEOUT)
         .http1_only()
-        .dns_resolver(metadata::Resolver)
+        .dns_resolver(metadata::Resolver(metadata::is_refused))
         // The environment counts only as far as it was handed to us.
         .no_proxy();
     for proxy in proxies(env)? {

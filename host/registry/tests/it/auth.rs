@@ -292,3 +292,18 @@ fn redirects_elsewhere_that_fail_keep_their_secrets() {
     }
     assert!(pull().to_string().contains("more than 10 redirects"));
 }
+
+#[test]
+fn nobody_leads_to_a_metadata_service() {
+    let server = Server::start();
+    let reference = reference(&server.host, "a:v1");
+    let refused = |error: kiln_registry::Error| {
+        assert!(error.to_string().contains("cloud's metadata service"), "{error}");
+    };
+    let away = Reply::new(307).header("Location", "http://169.254.169.254/latest/meta-data");
+    server.fault("GET", "/manifests/", Fault::Reply(away));
+    refused(client(config()).resolve(&reference).unwrap_err());
+    let realm = "Bearer realm=\"http://[::ffff:169.254.169.254]/token\"";
+    server.state().auth = Auth::Challenge(realm.into());
+    refused(client(config()).resolve(&reference).unwrap_err());
+}

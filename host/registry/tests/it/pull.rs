@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use kiln_registry::{Config, ErrorKind, RetryPolicy};
+use kiln_image::store::Store;
+use kiln_registry::{Config, ErrorKind, RetryPolicy, Timeouts};
 
 use crate::server::{Fault, Reply, Server};
 use crate::support::*;
@@ -204,6 +205,25 @@ fn silence_is_not_borne_for_long() {
     let error = client(once).resolve(&reference).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.to_string().contains("no data for 0.6 s"), "{error}");
+}
+
+#[test]
+fn a_blob_that_comes_in_drops_is_given_up() {
+    let server = Server::start();
+    let blob = serve_blob(&server, "a", &noise(100_000));
+    let short = Duration::from_millis(100);
+    let once = Config { retry: RetryPolicy { retries: 0, ..config().retry }, ..impatient() };
+    let timeouts = Timeouts { idle: short, ..once.timeouts };
+    let client = client(Config { timeouts, ..once });
+    server.fault("GET", "/blobs/", Fault::Drip(short / 20));
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let start = Instant::now();
+    let error =
+        client.pull_blob(&reference(&server.host, "a:v1"), &blob, &store, None).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("bytes in 0.5 s"), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(20));
 }
 
 #[test]

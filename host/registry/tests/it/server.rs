@@ -78,6 +78,8 @@ pub(crate) enum Fault {
     LoseAnswer,
     /// No answer, and no end of the connection.
     Stall,
+    /// The right answer, a byte of its body at a time with this pause between them.
+    Drip(std::time::Duration),
 }
 
 /// How the registry protects itself.
@@ -197,6 +199,16 @@ impl Server {
                     return Ok(());
                 }
                 Some(Fault::Cut(bytes)) => reply.cut = Some(bytes),
+                Some(Fault::Drip(pause)) => {
+                    let whole = std::mem::take(&mut reply.body);
+                    let reply = reply.header("Content-Length", whole.len());
+                    write_reply(&mut writer, &request, &reply)?;
+                    for byte in whole {
+                        writer.write_all(&[byte])?;
+                        std::thread::sleep(pause);
+                    }
+                    continue;
+                }
                 _ => {}
             }
             write_reply(&mut writer, &request, &reply)?;
