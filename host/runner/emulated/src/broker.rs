@@ -13,8 +13,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use kiln_emulated_core::broker::{
     CONNECT, DATA_MAX, FILES_MAX, LINK_TIMES, MODE, PROC_TEXT, REMOVE_XATTR, REQUEST_LEN, Request,
@@ -25,8 +24,8 @@ use kiln_emulated_core::message::abstract_name;
 use kiln_emulated_core::sysv::Call;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{
-    AtFlags, FileType, Mode, StatxFlags, Timespec, Timestamps, XattrFlags, fchmod, fremovexattr,
-    fsetxattr, futimens, inotify, statx, utimensat,
+    AtFlags, FileType, Mode, OFlags, StatxFlags, Timespec, Timestamps, XattrFlags, fchmod,
+    fcntl_getfl, fcntl_setfl, fremovexattr, fsetxattr, futimens, inotify, statx, utimensat,
 };
 use rustix::io::Errno;
 use rustix::net::{
@@ -40,9 +39,6 @@ use terminals::Terminals;
 
 use crate::binds::host_path;
 use crate::sysv::Ipc;
-
-/// Connections in the making at once; a step that asks for more is told to try again.
-const MAX_WAITING: usize = 256;
 
 /// What the broker decides by.
 #[derive(Debug, Default)]
@@ -61,9 +57,9 @@ pub(crate) struct Rules {
     pub(crate) names: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-/// Answers requests until every process of the step has closed its end.
-pub(crate) fn serve(socket: &OwnedFd, rules: &Arc<Rules>) {
-    let waiting = Arc::new(AtomicUsize::new(0));
+/// Answers requests until nobody can ask any more, or the step is over. A guest may have given us
+/// its own end of the socket to hold, so the first is no promise.
+pub(crate) fn serve(socket: &OwnedFd, rules: &Rules, over: &AtomicBool) {
     let mut bytes = vec![0; REQUEST_LEN + DATA_MAX];
     let mut terminals = Terminals::default();
     let mut ipc = Ipc::default();
@@ -74,7 +70,7 @@ pub(crate) fn serve(socket: &OwnedFd, rules: &Arc<Rules>) {
             Err(Errno::INTR) => continue,
             Err(_) => return,
         };
-        if length == 0 && files.is_empty() {
+        if over.load(Ordering::SeqCst) || length == 0 && files.is_empty() {
             return;
         }
         let mut files = files.into_iter();
@@ -85,7 +81,6 @@ pub(crate) fn serve(socket: &OwnedFd, rules: &Arc<Rules>) {
         };
         let files: Vec<OwnedFd> = files.collect();
         match request.kind {
-            CONNECT => connect_aside(request, files, reply, rules, &waiting),
             TERMINAL => answer_file(&reply, terminals.open(&request)),
             PROC_TEXT => {
                 let text = proc_text::translated(&files, data, rules, &mut ipc);
@@ -115,38 +110,6 @@ fn wait(socket: &OwnedFd, ipc: &mut Ipc) -> bool {
         return false;
     }
     request.contains(&true)
-}
-
-/// A connection can take minutes: others do not wait for it.
-fn connect_aside(
-    request: Request,
-    files: Vec<OwnedFd>,
-    reply: OwnedFd,
-    rules: &Arc<Rules>,
-    waiting: &Arc<AtomicUsize>,
-) {
-    if files.len() > 2 || waiting.fetch_add(1, Ordering::SeqCst) >= MAX_WAITING {
-        if files.len() <= 2 {
-            waiting.fetch_sub(1, Ordering::SeqCst);
-        }
-        answer(&reply, Err(Errno::AGAIN));
-        return;
-    }
-    let Ok(for_error) = reply.try_clone() else {
-        waiting.fetch_sub(1, Ordering::SeqCst);
-        answer(&reply, Err(Errno::AGAIN));
-        return;
-    };
-    let (rules, counter) = (Arc::clone(rules), Arc::clone(waiting));
-    let work = move || {
-        answer(&reply, connect(&request, &files, &rules).map(|()| 0));
-        counter.fetch_sub(1, Ordering::SeqCst);
-    };
-    // A step that has used up the pod's processes must not take the builder with it.
-    if std::thread::Builder::new().spawn(work).is_err() {
-        waiting.fetch_sub(1, Ordering::SeqCst);
-        answer(&for_error, Err(Errno::AGAIN));
-    }
 }
 
 /// A request, its descriptors, and the process that sent it.
@@ -206,8 +169,10 @@ fn at_once(
     files: &[OwnedFd],
     rules: &Rules,
 ) -> Result<usize, Errno> {
-    if request.kind == SEND {
-        return send::send(request, data, files, rules);
+    match request.kind {
+        SEND => return send::send(request, data, files, rules),
+        CONNECT => return connect(request, files, rules).map(|()| 0),
+        _ => {}
     }
     if request.kind == WATCH {
         let [instance, file] = files else { return Err(Errno::INVAL) };
@@ -317,6 +282,8 @@ fn destination(address: &[u8], rules: &Rules) -> Result<Destination, Errno> {
     parse_address(family_of(address)?, address).map(Destination::Internet)
 }
 
+/// connect(2). It never waits: that the guest does, with its own signals and for as long as it
+/// likes ([`CONNECT`]).
 fn connect(request: &Request, files: &[OwnedFd], rules: &Rules) -> Result<(), Errno> {
     let (socket, target) = match files {
         [socket, target] => (socket, Some(target)),
@@ -324,8 +291,8 @@ fn connect(request: &Request, files: &[OwnedFd], rules: &Rules) -> Result<(), Er
         _ => return Err(Errno::INVAL),
     };
     if let Some(target) = target {
-        let path = socket_path(target, rules)?;
-        return rustix::net::connect(socket, &SocketAddrUnix::new(path)?);
+        let path = SocketAddrUnix::new(socket_path(target, rules)?)?;
+        return without_waiting(socket, || rustix::net::connect(socket, &path));
     }
     if family_of(request.used())? == AddressFamily::UNSPEC.as_raw() {
         return rustix::net::connect_unspec(socket);
@@ -334,8 +301,25 @@ fn connect(request: &Request, files: &[OwnedFd], rules: &Rules) -> Result<(), Er
         Destination::Connected => Err(Errno::INVAL),
         Destination::Internet(address) => {
             permit(address, rules)?;
-            rustix::net::connect(socket, &address)
+            without_waiting(socket, || rustix::net::connect(socket, &address))
         }
-        Destination::Abstract(address) => rustix::net::connect(socket, &address),
+        Destination::Abstract(address) => {
+            without_waiting(socket, || rustix::net::connect(socket, &address))
+        }
     }
+}
+
+/// A call on a guest's socket, as if it were one that never waits.
+fn without_waiting(
+    socket: &OwnedFd,
+    call: impl FnOnce() -> Result<(), Errno>,
+) -> Result<(), Errno> {
+    let flags = fcntl_getfl(socket)?;
+    if flags.contains(OFlags::NONBLOCK) {
+        return call();
+    }
+    fcntl_setfl(socket, flags | OFlags::NONBLOCK)?;
+    let result = call();
+    fcntl_setfl(socket, flags)?;
+    result
 }

@@ -20,8 +20,11 @@ mod spawn;
 mod sysv;
 mod trial;
 
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
 use kiln_emulated_core::config::{
     BROKER_FD, CONFIG_FD, LEDGER_FD, LOADER_FD, ROOT_FD, RULES_FD, STATE_FD, STATUS_FD,
@@ -120,7 +123,7 @@ fn run_step(
     // So that the kernel says who asks.
     rustix::net::sockopt::set_socket_passcred(&broker, true)
         .map_err(|errno| io("setsockopt(SO_PASSCRED)", errno))?;
-    let rules_of_broker = Arc::new(rules_of_broker(rootfs, step, stage, token)?);
+    let broker = Broker::start(broker, rules_of_broker(rootfs, step, stage, token)?)?;
     let mut descriptors = vec![
         (rootfs.root_fd(), ROOT_FD),
         (loader.as_fd(), LOADER_FD),
@@ -136,11 +139,44 @@ fn run_step(
     // Else the end of the step's reports would never come.
     drop(status_writer);
     drop(broker_end);
-    std::thread::scope(|scope| {
-        // Ends when the step's last process does.
-        scope.spawn(|| broker::serve(&broker, &rules_of_broker));
-        spawn::supervise(child, status, step, output)
-    })
+    let reports = spawn::supervise(child, status, step, output);
+    broker.end();
+    reports
+}
+
+/// Who answers a step's requests.
+#[derive(Debug)]
+struct Broker {
+    socket: Arc<OwnedFd>,
+    over: Arc<AtomicBool>,
+    ended: Receiver<()>,
+}
+
+impl Broker {
+    /// How long a request may take that is being answered when the step ends.
+    const GRACE: Duration = Duration::from_secs(1);
+
+    fn start(socket: OwnedFd, rules: broker::Rules) -> Result<Self, RunError> {
+        let (sender, ended) = std::sync::mpsc::channel();
+        let (socket, over) = (Arc::new(socket), Arc::new(AtomicBool::new(false)));
+        let (served, is_over) = (Arc::clone(&socket), Arc::clone(&over));
+        let work = move || {
+            broker::serve(&served, &rules, &is_over);
+            drop(sender);
+        };
+        std::thread::Builder::new()
+            .spawn(work)
+            .map_err(|source| RunError::Io { what: "start a thread".to_owned(), source })?;
+        Ok(Self { socket, over, ended })
+    }
+
+    /// The step's processes are dead: nothing is done for them any more. Should one of them have
+    /// found how to make a call of ours wait, it is left alone with that.
+    fn end(self) {
+        self.over.store(true, Ordering::SeqCst);
+        let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both);
+        let _ = self.ended.recv_timeout(Self::GRACE);
+    }
 }
 
 fn rules_of_broker(

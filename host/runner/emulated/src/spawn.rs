@@ -17,6 +17,8 @@ use rustix::process::{Pid, Signal, kill_process};
 const TICK: Duration = Duration::from_millis(20);
 /// How long the first process may take to end a step before it is killed itself.
 const GRACE: Duration = Duration::from_secs(10);
+/// How much is read at most once the step is over, in buffers: two pipes hold less.
+const LAST_READS: u32 = 64;
 /// The soft limit of descriptors that a step needs at least: the runner's own lie below it.
 const DESCRIPTORS: u64 = 1024;
 
@@ -127,8 +129,28 @@ pub(crate) fn supervise(
     streams.extend(child.stdout.take().map(|pipe| (pipe.into(), Stream::Stdout)));
     streams.extend(child.stderr.take().map(|pipe| (pipe.into(), Stream::Stderr)));
     let mut buffer = vec![0; 64 * 1024];
-    while !streams.is_empty() {
-        forward(&mut streams, &mut buffer, output)?;
+    let waited =
+        |source| RunError::Io { what: "wait for the step's first process".to_owned(), source };
+    let exit = loop {
+        if let Err(error) = forward(&mut streams, &mut buffer, output) {
+            signal(&child, Signal::TERM);
+            streams.clear();
+            stopped.get_or_insert((Instant::now(), error));
+        }
+        // The first process itself holds them to its end.
+        if streams.is_empty() && stopped.is_none() {
+            break child.wait().map_err(waited)?;
+        }
+        // The last of the step's processes. Its output need not end with it: a guest can have
+        // given a stream to somebody else to hold.
+        if let Some(exit) = child.try_wait().map_err(waited)? {
+            for _ in 0..LAST_READS {
+                if streams.is_empty() || !forward(&mut streams, &mut buffer, output)? {
+                    break;
+                }
+            }
+            break exit;
+        }
         match &stopped {
             None => {
                 let error = if step.cancel.is_cancelled() {
@@ -146,11 +168,7 @@ pub(crate) fn supervise(
             Some((since, _)) if since.elapsed() > GRACE => signal(&child, Signal::KILL),
             Some(_) => {}
         }
-    }
-    let exit = child.wait().map_err(|source| RunError::Io {
-        what: "wait for the step's first process".to_owned(),
-        source,
-    })?;
+    };
     if let Some((_, error)) = stopped {
         return Err(error);
     }
@@ -168,11 +186,12 @@ fn signal(child: &Child, signal: Signal) {
     }
 }
 
+/// Passes on what there is; whether there was anything.
 fn forward(
     streams: &mut Vec<(OwnedFd, Stream)>,
     buffer: &mut [u8],
     output: &dyn OutputSink,
-) -> Result<(), RunError> {
+) -> Result<bool, RunError> {
     let tick = Timespec { tv_sec: 0, tv_nsec: i64::from(TICK.subsec_nanos()) };
     let ready: Vec<bool> = {
         let mut fds: Vec<PollFd<'_>> =
@@ -183,6 +202,7 @@ fn forward(
         }
         fds.iter().map(|fd| !fd.revents().is_empty()).collect()
     };
+    let any = ready.contains(&true);
     let mut ready = ready.into_iter();
     streams.retain(|(fd, stream)| {
         if !ready.next().unwrap_or(false) {
@@ -198,7 +218,7 @@ fn forward(
             Err(_) => false,
         }
     });
-    Ok(())
+    Ok(any)
 }
 
 fn read_reports(status: OwnedFd) -> Result<Vec<Report>, RunError> {

@@ -2,7 +2,9 @@
 
 /// Set a symbolic link's times: four words, or none for "now"; the link, `O_PATH`.
 pub const LINK_TIMES: u32 = 1;
-/// connect(2): the address, or none when the peer's inode comes along; the socket, the inode.
+/// connect(2): the address, or none when the peer's inode comes along; the socket, the inode. As of
+/// a socket that does not wait: `EINPROGRESS` and `EALREADY`, or `EAGAIN` where a Unix socket's peer
+/// has no room.
 pub const CONNECT: u32 = 2;
 /// inotify_add_watch(2): flags = the mask; the inotify instance, the file, `O_PATH`.
 pub const WATCH: u32 = 3;

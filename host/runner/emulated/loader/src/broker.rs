@@ -19,7 +19,7 @@ use crate::system::{checked, fd, plain};
 const RIGHTS: [u32; 2] = [1, 1];
 /// `POLLIN`, `POLLOUT`
 pub const READABLE: u32 = 1;
-const WRITABLE: u32 = 4;
+pub const WRITABLE: u32 = 4;
 /// `MSG_DONTWAIT`, `MSG_NOSIGNAL`
 const DONT_WAIT: u32 = 0x40;
 const NO_SIGNAL: u32 = 0x4000;
@@ -116,15 +116,11 @@ fn ask_for_file(
     lowest.map(|lowest| (value, lowest as i32))
 }
 
-/// connect(2), waiting with the guest's signal mask.
-pub fn connect(socket: i32, peer: &Peer, mask: u64) -> Result<usize> {
-    let request = request_to(CONNECT, peer);
-    let result = match peer.target {
-        Some(target) => ask(&request, &[socket, target], &[], mask),
-        None => ask(&request, &[socket], &[], mask),
-    };
-    forget(peer);
-    result
+/// connect(2), once, without waiting.
+pub fn connect(socket: i32, peer: &Peer) -> Result<usize> {
+    let files = [socket, peer.target.unwrap_or(socket)];
+    let count = 1 + usize::from(peer.target.is_some());
+    ask(&request_to(CONNECT, peer), &files[..count], &[], NO_SIGNALS)
 }
 
 fn request_to(kind: u32, peer: &Peer) -> Request {
@@ -136,7 +132,7 @@ fn request_to(kind: u32, peer: &Peer) -> Request {
 }
 
 /// Closes what finding a peer has opened.
-fn forget(peer: &Peer) {
+pub fn forget(peer: &Peer) {
     if let Some(target) = peer.target {
         InProcess.close(target);
     }

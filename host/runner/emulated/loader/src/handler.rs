@@ -15,7 +15,7 @@ use crate::guest::InProcess;
 use crate::process::world;
 use crate::slots::{Pending, Slot, claim_pending};
 use crate::system::{call, checked, die};
-use crate::{shortcut, sysv, trace, wait};
+use crate::{connect, shortcut, sysv, trace, wait};
 
 /// `SIGSYS`
 const SIGSYS: usize = 31;
@@ -118,7 +118,7 @@ pub unsafe extern "C" fn handle(
             }
             Answer::Later(later) => make_later(context, &later, None),
             Answer::Connect(socket, peer) => {
-                context.answer(value(broker::connect(socket, &peer, context.mask)));
+                context.answer(value(connect::connect(socket, &peer, context.mask)));
             }
             Answer::Send(message) => context.answer(value(broker::send(&message, context.mask))),
             Answer::SendMany => context.answer(value(send_many(slot, a, context.mask))),

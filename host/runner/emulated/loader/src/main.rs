@@ -14,6 +14,7 @@
 #![no_main]
 
 mod broker;
+mod connect;
 mod entry;
 mod exec;
 mod guest;

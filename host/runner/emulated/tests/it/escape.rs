@@ -10,8 +10,10 @@ use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use kiln_rootfs::index::Index;
+use kiln_runner::RunError;
 
 use crate::support::{Image, as_pod, works_here};
 
@@ -349,6 +351,27 @@ fn what_a_step_shares_with_the_builder_may_be_broken() {
         let (changes, _) = kiln_rootfs::changes::diff(before, &image.rootfs).unwrap();
         assert!(changes.get(b"deep/d/d").is_some());
         assert_eq!(image.sh("echo on").ok(), "on\n");
+    });
+}
+
+#[test]
+fn what_the_builder_is_given_to_hold_does_not_hold_it() {
+    if !works_here() {
+        return;
+    }
+    as_pod(|| {
+        let Some(image) = Image::small() else { return };
+        let source = concat!(include_str!("gate.c"), include_str!("hold.c"));
+        if !image.compile("hold", source, &[]) {
+            return;
+        }
+        let start = Instant::now();
+        assert_eq!(image.run(&Image::step(&["hold"])).ok(), "held\n");
+        let mut step = Image::step(&["sh", "-c", "hold; sleep 60"]);
+        step.limits.timeout = Some(Duration::from_secs(1));
+        let ran = image.run(&step);
+        assert!(matches!(ran.result, Err(RunError::TimedOut(_))), "{ran:?}");
+        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     });
 }
 

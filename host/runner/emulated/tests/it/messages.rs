@@ -1,5 +1,7 @@
 //! Sockets, messages and watches: what the builder does for a step.
 
+use std::process::Command;
+
 use crate::support::{Image, as_pod, works_here};
 
 #[test]
@@ -14,5 +16,25 @@ fn messages_reach_whom_they_are_for() {
         }
         let ran = image.run(&Image::step(&["messages"]));
         assert_eq!((ran.code(), ran.out.as_str()), (0, "all\n"), "{}", ran.err);
+    });
+}
+
+#[test]
+fn connections_wait_as_the_kernels_do() {
+    if !works_here() {
+        return;
+    }
+    as_pod(|| {
+        let Some(image) = Image::small() else { return };
+        if !image.compile("connects", include_str!("connects.c"), &[]) {
+            return;
+        }
+        let ran = image.run(&Image::step(&["sh", "-c", "cd /tmp && connects"]));
+        let native = Command::new(image.root().join("usr/bin/connects"))
+            .current_dir(image.root().join("tmp"))
+            .output()
+            .unwrap();
+        assert_eq!(ran.ok(), String::from_utf8(native.stdout).unwrap());
+        assert!(ran.out.contains("waited for room: 0 failed\n"), "{}", ran.out);
     });
 }
