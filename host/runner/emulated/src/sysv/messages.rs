@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use kiln_emulated_core::sysv::{MESSAGE_MAX, command};
 use rustix::io::Errno;
 
-use super::objects::{Description, Got, Object, Table, described, ints, words};
+use super::objects::{Got, Object, Table, described, ints, words};
 use super::waiters::NO_WAIT;
 use super::{Answer, Caller, Tried, now};
 
@@ -175,8 +175,8 @@ impl Queues {
     ) -> Result<Answer, Errno> {
         /// Where `struct msqid_ds` has the limit.
         const LIMIT: std::ops::Range<usize> = 88..96;
-        if let Some(description) = described(&self.0, id, asked, STAT_BY_PLACE) {
-            return self.stat(caller, &description?);
+        if let Some((value, object)) = described(&self.0, caller, id, asked, STAT_BY_PLACE)? {
+            return Ok(Answer::data(value, status(object)));
         }
         match asked {
             command::INFO | INFO => {
@@ -210,21 +210,134 @@ impl Queues {
         }
         Ok(0.into())
     }
+}
 
-    fn stat(&self, caller: &Caller, asked: &Description) -> Result<Answer, Errno> {
-        let object = self.0.find(asked.id)?;
-        if asked.checked {
-            object.permissions.allow(caller, 0o444)?;
+/// `struct msqid_ds`
+fn status(object: &Object<Queue>) -> Vec<u8> {
+    let queue = &object.value;
+    let mut bytes = object.permissions.to_bytes();
+    for time in [queue.sent, queue.received, object.permissions.changed] {
+        bytes.extend(time.to_ne_bytes());
+    }
+    bytes.extend(words(&[queue.bytes, queue.len(), queue.limit]));
+    bytes.extend(queue.sender.to_ne_bytes());
+    bytes.extend(queue.receiver.to_ne_bytes());
+    bytes.extend(words(&[0, 0]));
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::objects::tests::{caller, privileged};
+    use super::*;
+
+    fn queues() -> (Queues, i32) {
+        let mut queues = Queues::default();
+        let id = queues.get(&caller(0), 0, 0o600).unwrap().value;
+        (queues, id)
+    }
+
+    fn send(queues: &mut Queues, id: i32, kind: i64, text: &str) -> Result<bool, Errno> {
+        let sent = queues.send(1, id, kind, &mut text.into(), true)?;
+        Ok(matches!(sent, Tried::Done(_)))
+    }
+
+    /// What is received: the kind, the text.
+    fn receive(
+        queues: &mut Queues,
+        id: i32,
+        size: usize,
+        kind: i64,
+        flags: usize,
+    ) -> Result<(i64, String), Errno> {
+        let which = Which::new(size, kind, flags | NO_WAIT)?;
+        let Tried::Done(answer) = queues.receive(2, id, &which)? else { panic!("it waits") };
+        let (kind, text) = answer.data.split_first_chunk().unwrap();
+        assert_eq!(usize::try_from(answer.value).unwrap(), text.len());
+        Ok((i64::from_ne_bytes(*kind), String::from_utf8(text.to_vec()).unwrap()))
+    }
+
+    #[test]
+    fn messages_are_chosen_by_their_kind() {
+        let (mut queues, id) = queues();
+        for (kind, text) in [(5, "a"), (3, "b"), (9, "c"), (3, "d")] {
+            assert_eq!(send(&mut queues, id, kind, text), Ok(true));
         }
-        let queue = &object.value;
-        let mut bytes = object.permissions.to_bytes();
-        for time in [queue.sent, queue.received, object.permissions.changed] {
-            bytes.extend(time.to_ne_bytes());
+        let mut next = |kind, flags| receive(&mut queues, id, 9, kind, flags);
+        assert_eq!(next(4, 0), Err(NO_MESSAGE));
+        assert_eq!(next(-4, 0), Ok((3, "b".into())), "the lowest up to 4, the first of them");
+        assert_eq!(next(5, EXCEPT), Ok((9, "c".into())));
+        assert_eq!(next(3, 0), Ok((3, "d".into())));
+        assert_eq!(next(i64::MIN, 0), Ok((5, "a".into())));
+        assert_eq!(next(0, 0), Err(NO_MESSAGE));
+    }
+
+    #[test]
+    fn what_is_too_long_stays_or_is_cut() {
+        let (mut queues, id) = queues();
+        send(&mut queues, id, 1, "text").unwrap();
+        assert_eq!(receive(&mut queues, id, 3, 0, 0), Err(Errno::TOOBIG));
+        assert_eq!(receive(&mut queues, id, 3, 0, NO_ERROR), Ok((1, "tex".into())));
+        assert_eq!(queues.0.find(id).unwrap().value.bytes, 0);
+        assert_eq!(Which::new(usize::MAX, 0, 0).err(), Some(Errno::INVAL));
+        assert_eq!(Which::new(0, 0, COPY).err(), Some(Errno::NOSYS));
+    }
+
+    #[test]
+    fn queues_fill_up_by_bytes_and_by_messages() {
+        let (mut queues, id) = queues();
+        let long = "x".repeat(8192);
+        assert_eq!(send(&mut queues, id, 1, &long), Ok(true));
+        assert_eq!(send(&mut queues, id, 1, &long), Ok(true));
+        assert_eq!(send(&mut queues, id, 1, "y"), Err(Errno::AGAIN));
+        assert!(matches!(queues.send(1, id, 1, &mut "y".into(), false), Ok(Tried::Waits)));
+        let (mut queues, id) = self::queues();
+        let limit = usize::try_from(QUEUE_BYTES).unwrap();
+        assert!((0..limit).all(|_| send(&mut queues, id, 1, "") == Ok(true)));
+        assert_eq!(send(&mut queues, id, 1, ""), Err(Errno::AGAIN), "empty ones count too");
+    }
+
+    #[test]
+    fn all_queues_together_are_bounded() {
+        let mut queues = Queues::default();
+        let root = privileged();
+        let mut wanted = [0; 120];
+        wanted[88..96].copy_from_slice(&u64::MAX.to_ne_bytes());
+        let mut refused = None;
+        'all: for _ in 0..3 {
+            let id = queues.get(&root, 0, 0o600).unwrap().value;
+            queues.control(&root, id, command::SET, &wanted).unwrap();
+            assert_eq!(queues.0.find(id).unwrap().value.limit, BYTES_MAX);
+            for _ in 0..BYTES_MAX / 8192 {
+                if let Err(errno) = send(&mut queues, id, 1, &"x".repeat(8192)) {
+                    refused = Some(errno);
+                    break 'all;
+                }
+            }
         }
-        bytes.extend(words(&[queue.bytes, queue.len(), queue.limit]));
-        bytes.extend(queue.sender.to_ne_bytes());
-        bytes.extend(queue.receiver.to_ne_bytes());
-        bytes.extend(words(&[0, 0]));
-        Ok(Answer::data(asked.value, bytes))
+        assert_eq!(refused, Some(Errno::NOMEM));
+        assert!(queues.totals().1 <= BYTES_MAX);
+        for _ in queues.0.all().count()..QUEUES_MAX {
+            queues.get(&root, 0, 0o600).unwrap();
+        }
+        assert_eq!(queues.get(&root, 0, 0o600).err(), Some(Errno::NOSPC));
+    }
+
+    #[test]
+    fn only_a_privileged_caller_raises_a_limit() {
+        let mut queues = Queues::default();
+        let user = caller(7);
+        let id = queues.get(&user, 0, 0o600).unwrap().value;
+        let mut wanted = [0; 120];
+        wanted[4..8].copy_from_slice(&7u32.to_ne_bytes());
+        wanted[88..96].copy_from_slice(&(QUEUE_BYTES + 1).to_ne_bytes());
+        assert_eq!(queues.control(&user, id, command::SET, &wanted).err(), Some(Errno::PERM));
+        assert_eq!(
+            queues.control(&user, id, command::SET, &wanted[..90]).err(),
+            Some(Errno::FAULT)
+        );
+        assert_eq!(queues.control(&caller(8), id, command::REMOVE, &[]).err(), Some(Errno::PERM));
+        assert!(queues.control(&user, id, command::REMOVE, &[]).is_ok());
+        assert_eq!(send(&mut queues, id, 1, ""), Err(Errno::INVAL));
     }
 }

@@ -223,30 +223,30 @@ impl<T> Table<T> {
     }
 }
 
-/// How a command that describes an object names it, and what it asks for.
-pub(super) struct Description {
-    pub(super) id: i32,
-    /// What the call gives back: the identifier when it was found by its place.
-    pub(super) value: i32,
-    /// Whether permission to read is needed.
-    pub(super) checked: bool,
-}
-
-/// IPC_STAT, and the two commands by place: `by_place` and the one that asks for no permission.
-pub(super) fn described<T>(
-    table: &Table<T>,
+/// What IPC_STAT and the two commands by place describe: `by_place` and the one that asks for no
+/// permission. With it the call's value: the identifier when the object was found by its place.
+/// `None`: it is another command.
+pub(super) fn described<'t, T>(
+    table: &'t Table<T>,
+    caller: &Caller,
     id: i32,
     asked: usize,
     by_place: [usize; 2],
-) -> Option<Result<Description, Errno>> {
-    if asked == command::STAT {
-        return Some(Ok(Description { id, value: 0, checked: true }));
-    }
+) -> Result<Option<(i32, &'t Object<T>)>, Errno> {
     let [checked, unchecked] = by_place;
-    (asked == checked || asked == unchecked).then(|| {
+    let (id, value) = if asked == command::STAT {
+        (id, 0)
+    } else if asked == checked || asked == unchecked {
         let id = table.at(id)?;
-        Ok(Description { id, value: id, checked: asked == checked })
-    })
+        (id, id)
+    } else {
+        return Ok(None);
+    };
+    let object = table.find(id)?;
+    if asked != unchecked {
+        object.permissions.allow(caller, 0o444)?;
+    }
+    Ok(Some((value, object)))
 }
 
 /// Little structures, word by word.
@@ -258,4 +258,129 @@ pub(super) fn words(values: &[u64]) -> Vec<u8> {
 pub(super) fn ints(values: &[usize]) -> Vec<u8> {
     let clamp = |value: &usize| i32::try_from(*value).unwrap_or(i32::MAX);
     values.iter().flat_map(|value| clamp(value).to_ne_bytes()).collect()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use kiln_emulated_core::cred::Credentials;
+
+    use super::*;
+
+    /// Root, or a user in a group of the same number.
+    pub(in crate::sysv) fn caller(id: u32) -> Caller {
+        let credentials = Credentials::new();
+        credentials.start(id, id, &[id]);
+        Caller { pid: 100, credentials }
+    }
+
+    /// Root with capabilities that a container's has not.
+    pub(in crate::sysv) fn privileged() -> Caller {
+        let caller = caller(0);
+        caller.credentials.set_caps([u64::MAX; 4]);
+        caller
+    }
+
+    fn table() -> Table<u8> {
+        Table::default()
+    }
+
+    #[test]
+    fn identifiers_that_were_removed_stay_unknown() {
+        let mut table = table();
+        let root = caller(0);
+        let first = table.add(&root, PRIVATE, 0o600, 1, 9).unwrap();
+        let second = table.add(&root, PRIVATE, 0o600, 2, 9).unwrap();
+        assert_eq!((first, second), (0, 1));
+        table.remove(first);
+        assert_eq!(table.find(first).err(), Some(Errno::INVAL));
+        let third = table.add(&root, PRIVATE, 0o600, 3, 9).unwrap();
+        assert_eq!(usize::try_from(third).unwrap(), PLACES, "the same place, the next number");
+        assert_eq!(table.find(first).err(), Some(Errno::INVAL));
+        table.remove(first);
+        assert_eq!(table.find(third).unwrap().value, 3, "an old identifier removes nothing");
+        assert_eq!(table.highest(), 1);
+    }
+
+    #[test]
+    fn no_number_of_a_guest_is_another_objects() {
+        let mut table = table();
+        table.add(&caller(0), PRIVATE, 0o600, 1, 9).unwrap();
+        let far = i32::try_from(PLACES).unwrap();
+        for id in [-1, 1, far, far - 1, i32::MAX, i32::MIN] {
+            assert_eq!(table.find(id).err(), Some(Errno::INVAL), "{id}");
+            assert!(table.find_mut(id).is_err() && table.at(id).is_err(), "{id}");
+        }
+    }
+
+    #[test]
+    fn counts_are_bounded_and_numbers_come_round() {
+        let mut table = table();
+        let root = caller(0);
+        assert!(table.add(&root, PRIVATE, 0, 0, 1).is_ok());
+        assert_eq!(table.add(&root, PRIVATE, 0, 0, 1), Err(Errno::NOSPC));
+        for _ in 0..70_000 {
+            let id = table.all().next().unwrap().0;
+            assert!(id >= 0);
+            table.remove(id);
+            table.add(&root, PRIVATE, 0, 0, 1).unwrap();
+        }
+    }
+
+    #[test]
+    fn keys_are_found_as_flags_and_permissions_say() {
+        let mut table = table();
+        let (owner, other) = (caller(7), caller(8));
+        let look = |table: &Table<u8>, who: &Caller, flags| {
+            table.look_up(who, 42, flags, |value| *value < 5).map(|got| match got {
+                Got::Found(id) => Some(id),
+                Got::Wanted => None,
+            })
+        };
+        assert_eq!(look(&table, &owner, 0), Err(Errno::NOENT));
+        assert_eq!(look(&table, &owner, CREATE), Ok(None));
+        let id = table.add(&owner, 42, 0o640, 1, 9).unwrap();
+        assert_eq!(look(&table, &owner, CREATE | 0o600), Ok(Some(id)));
+        assert_eq!(look(&table, &owner, CREATE | EXCLUSIVE), Err(Errno::EXIST));
+        assert_eq!(look(&table, &other, 0o400), Err(Errno::ACCESS));
+        assert_eq!(look(&table, &other, 0), Ok(Some(id)));
+        assert_eq!(look(&table, &caller(0), 0o600), Err(Errno::ACCESS), "as in a container");
+        assert_eq!(look(&table, &privileged(), 0o600), Ok(Some(id)));
+        table.find_mut(id).unwrap().value = 5;
+        assert_eq!(look(&table, &owner, 0), Err(Errno::INVAL));
+    }
+
+    #[test]
+    fn only_who_owns_it_changes_an_object() {
+        let mut table = table();
+        let id = table.add(&caller(7), PRIVATE, 0o600, 1, 9).unwrap();
+        let permissions = &mut table.find_mut(id).unwrap().permissions;
+        let mut wanted = [0; 48];
+        wanted[4..8].copy_from_slice(&8u32.to_ne_bytes());
+        wanted[20..24].copy_from_slice(&0o7644u32.to_ne_bytes());
+        assert_eq!(permissions.set(&caller(8), &wanted), Err(Errno::PERM));
+        assert_eq!(permissions.set(&caller(7), &wanted[..23]), Err(Errno::FAULT));
+        permissions.set(&caller(7), &wanted).unwrap();
+        assert_eq!((permissions.uid, permissions.mode), (8, 0o644));
+        // Who made it stays its owner too.
+        assert_eq!(permissions.own(&caller(7)), Ok(()));
+        assert_eq!(permissions.own(&caller(9)), Err(Errno::PERM));
+        wanted[4..8].copy_from_slice(&u32::MAX.to_ne_bytes());
+        assert_eq!(permissions.set(&privileged(), &wanted), Err(Errno::INVAL));
+    }
+
+    #[test]
+    fn descriptions_ask_for_permission_except_by_one_command() {
+        let mut table = table();
+        let id = table.add(&caller(7), PRIVATE, 0o600, 1, 9).unwrap();
+        let value = |who: u32, id, asked| {
+            described(&table, &caller(who), id, asked, [11, 13]).map(|found| Some(found?.0))
+        };
+        assert_eq!(value(7, id, command::STAT), Ok(Some(0)));
+        assert_eq!(value(7, 0, 11), Ok(Some(id)));
+        assert_eq!(value(8, id, command::STAT), Err(Errno::ACCESS));
+        assert_eq!(value(8, 0, 11), Err(Errno::ACCESS));
+        assert_eq!(value(8, 0, 13), Ok(Some(id)));
+        assert_eq!(value(7, 1, 13), Err(Errno::INVAL));
+        assert_eq!(value(7, id, command::REMOVE), Ok(None));
+    }
 }

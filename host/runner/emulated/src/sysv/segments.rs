@@ -10,7 +10,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::attached::{Inode, counts};
-use super::objects::{Description, Got, Object, PRIVATE, Table, described, words};
+use super::objects::{Got, Object, PRIVATE, Table, described, words};
 use super::{Answer, Caller, now};
 
 /// Most segments: each is a descriptor of the builder's.
@@ -182,8 +182,9 @@ impl Segments {
         asked: usize,
         data: &[u8],
     ) -> Result<Answer, Errno> {
-        if let Some(description) = described(&self.0, id, asked, STAT_BY_PLACE) {
-            return self.stat(caller, &description?);
+        self.sweep();
+        if let Some((value, object)) = described(&self.0, caller, id, asked, STAT_BY_PLACE)? {
+            return Ok(Answer::data(value, status(object)));
         }
         match asked {
             command::SET => self.alive(id)?.permissions.set(caller, data)?,
@@ -222,22 +223,69 @@ impl Segments {
         }
         Ok(0.into())
     }
+}
 
-    fn stat(&mut self, caller: &Caller, asked: &Description) -> Result<Answer, Errno> {
-        let object = self.alive(asked.id)?;
-        if asked.checked {
-            object.permissions.allow(caller, 0o444)?;
+/// `struct shmid_ds`
+fn status(object: &Object<Segment>) -> Vec<u8> {
+    let count = counts().get(&object.value.inode).copied().unwrap_or(0);
+    let segment = &object.value;
+    let mut bytes = object.permissions.to_bytes();
+    bytes.extend(segment.size.to_ne_bytes());
+    for time in [segment.attached, segment.detached, object.permissions.changed] {
+        bytes.extend(time.to_ne_bytes());
+    }
+    bytes.extend(segment.creator.to_ne_bytes());
+    bytes.extend(segment.last.to_ne_bytes());
+    bytes.extend(words(&[count, 0, 0]));
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::objects::tests::caller;
+    use super::*;
+
+    #[test]
+    fn sizes_and_counts_are_bounded() {
+        let mut segments = Segments::default();
+        let root = caller(0);
+        let mut get = |size: usize, flags| segments.get(&root, 0, size, flags).map(|got| got.value);
+        for size in [0, usize::MAX, 1 << 63] {
+            assert_eq!(get(size, 0o600), Err(Errno::INVAL), "{size}");
         }
-        let count = counts().get(&object.value.inode).copied().unwrap_or(0);
-        let segment = &object.value;
-        let mut bytes = object.permissions.to_bytes();
-        bytes.extend(segment.size.to_ne_bytes());
-        for time in [segment.attached, segment.detached, object.permissions.changed] {
-            bytes.extend(time.to_ne_bytes());
+        assert_eq!(get((1 << 36) + 1, 0o600), Err(Errno::NOSPC));
+        assert_eq!(get(1, 0o600 | HUGE), Err(Errno::NOMEM));
+        assert!(get(1 << 36, 0o600).is_ok());
+        assert_eq!(get(1, 0o600), Err(Errno::NOSPC), "all of them together");
+        let mut segments = Segments::default();
+        for _ in 0..SEGMENTS_MAX {
+            segments.get(&root, 0, 1, 0o600).unwrap();
         }
-        bytes.extend(segment.creator.to_ne_bytes());
-        bytes.extend(segment.last.to_ne_bytes());
-        bytes.extend(words(&[count, 0, 0]));
-        Ok(Answer::data(asked.value, bytes))
+        assert_eq!(segments.get(&root, 0, 1, 0o600).err(), Some(Errno::NOSPC));
+    }
+
+    #[test]
+    fn who_may_only_read_gets_memory_that_cannot_be_written() {
+        let mut segments = Segments::default();
+        let id = segments.get(&caller(7), 0, 1, 0o644).unwrap().value;
+        assert_eq!(segments.attach(&caller(8), id, 0).err(), Some(Errno::ACCESS));
+        let file = segments.attach(&caller(8), id, READ_ONLY).unwrap().file.unwrap();
+        assert_eq!(rustix::io::write(&file, b"x"), Err(Errno::BADF));
+        let file = segments.attach(&caller(7), id, 0).unwrap().file.unwrap();
+        assert_eq!(rustix::io::write(&file, b"x"), Ok(1));
+        // Nobody takes memory from under the others.
+        assert_eq!(ftruncate(&file, 0), Err(Errno::PERM));
+    }
+
+    #[test]
+    fn what_is_removed_and_attached_nowhere_is_gone() {
+        let mut segments = Segments::default();
+        let root = caller(0);
+        let id = segments.get(&root, 5, 1, 0o1600).unwrap().value;
+        assert_eq!(segments.control(&caller(7), id, command::REMOVE, &[]).err(), Some(Errno::PERM));
+        assert!(segments.control(&root, id, command::REMOVE, &[]).is_ok());
+        assert_eq!(segments.attach(&root, id, 0).err(), Some(Errno::INVAL));
+        assert_eq!(segments.control(&root, id, command::STAT, &[]).err(), Some(Errno::INVAL));
+        assert_eq!(segments.get(&root, 5, 1, 0o600).err(), Some(Errno::NOENT));
     }
 }

@@ -3,7 +3,7 @@
 use kiln_emulated_core::sysv::{COUNT, OPERATION_LEN, OPERATIONS_MAX, SET_MAX, command};
 use rustix::io::Errno;
 
-use super::objects::{Description, Got, Object, Table, described, ints, words};
+use super::objects::{Got, Object, Table, described, ints, words};
 use super::undo::{Process, Undo};
 use super::{Answer, Caller, Tried, int, now};
 
@@ -240,8 +240,8 @@ impl Sets {
         undo: &mut Undo,
     ) -> Result<Answer, Errno> {
         let id = int(id);
-        if let Some(description) = described(&self.0, id, asked, STAT_BY_PLACE) {
-            return self.stat(caller, &description?);
+        if let Some((value, object)) = described(&self.0, caller, id, asked, STAT_BY_PLACE)? {
+            return Ok(Answer::data(value, status(object)));
         }
         match asked {
             command::INFO | INFO => {
@@ -328,17 +328,17 @@ impl Sets {
         object.permissions.changed = now();
         Ok(0.into())
     }
-
-    fn stat(&self, caller: &Caller, asked: &Description) -> Result<Answer, Errno> {
-        let object = self.0.find(asked.id)?;
-        if asked.checked {
-            object.permissions.allow(caller, 0o444)?;
-        }
-        let mut bytes = object.permissions.to_bytes();
-        let (operated, changed) = (object.value.operated, object.permissions.changed);
-        let count = u64::try_from(object.value.len()).unwrap_or(0);
-        let (operated, changed) = (operated.cast_unsigned(), changed.cast_unsigned());
-        bytes.extend(words(&[operated, 0, changed, 0, count, 0, 0]));
-        Ok(Answer::data(asked.value, bytes))
-    }
 }
+
+/// `struct semid_ds`
+fn status(object: &Object<Set>) -> Vec<u8> {
+    let mut bytes = object.permissions.to_bytes();
+    let (operated, changed) = (object.value.operated, object.permissions.changed);
+    let count = u64::try_from(object.value.len()).unwrap_or(0);
+    let (operated, changed) = (operated.cast_unsigned(), changed.cast_unsigned());
+    bytes.extend(words(&[operated, 0, changed, 0, count, 0, 0]));
+    bytes
+}
+
+#[cfg(test)]
+mod tests;
