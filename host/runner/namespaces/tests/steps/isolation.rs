@@ -1,5 +1,7 @@
 //! What a step sees of the machine, and what it may not do to it.
 
+use std::process::Command;
+
 use kiln_runner::Network;
 
 use crate::support::{Fixture, fixture, sh};
@@ -93,6 +95,28 @@ fn names_are_the_steps_own() {
     assert_eq!(std::fs::read(fixture.at("tmp/copy")).unwrap(), original);
     let ran = fixture.run(&sh("echo x > /etc/hosts"));
     assert!(ran.code() != 0 && ran.stderr.contains("Read-only"), "{ran:?}");
+}
+
+#[test]
+fn ipc_objects_of_the_machine_are_not_the_steps() {
+    let Some(fixture) = fixture() else { return };
+    let own = std::fs::read_link("/proc/self/ns/ipc").unwrap();
+    let steps = fixture.output("readlink /proc/self/ns/ipc");
+    assert!(steps.starts_with("ipc:["), "{steps}");
+    assert_ne!(steps.trim(), own.to_string_lossy());
+
+    let segments = |text: &str| text.lines().skip(1).count();
+    let tool = |name: &str, arguments: [&str; 2]| Command::new(name).args(arguments).output();
+    let made = match tool("ipcmk", ["-M", "4096"]) {
+        Ok(made) if made.status.success() => String::from_utf8(made.stdout).unwrap(),
+        other => return println!("skipped: no segment of the machine's: {other:?}"),
+    };
+    let steps = fixture.output("cat /proc/sysvipc/shm");
+    let machines = std::fs::read_to_string("/proc/sysvipc/shm").unwrap();
+    let id = made.trim().rsplit(' ').next().unwrap();
+    assert!(tool("ipcrm", ["-m", id]).unwrap().status.success(), "{made}");
+    assert!(segments(&machines) > 0, "{machines}");
+    assert_eq!(segments(&steps), 0, "{steps}");
 }
 
 #[test]
