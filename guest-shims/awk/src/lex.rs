@@ -322,14 +322,11 @@ pub(crate) fn unescape(text: &[u8], dialect: &Dialect) -> Result<Vec<u8>, Stop> 
             break;
         };
         at += 1;
+        if let Some(byte) = escape::letter(letter) {
+            read.push(byte);
+            continue;
+        }
         match letter {
-            b'n' => read.push(b'\n'),
-            b't' => read.push(b'\t'),
-            b'r' => read.push(b'\r'),
-            b'a' => read.push(7),
-            b'b' => read.push(8),
-            b'f' => read.push(12),
-            b'v' => read.push(11),
             b'\\' => read.push(b'\\'),
             b'"' => read.push(b'"'),
             b'\n' => {}

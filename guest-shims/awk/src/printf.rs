@@ -1,6 +1,6 @@
 //! `printf` and `sprintf`.
 
-use shim::{Stop, float, native};
+use shim::{Stop, float, native, number};
 
 use crate::{
     dialect::{Dialect, Kind},
@@ -175,29 +175,13 @@ fn unsigned(
         return Err(native("a number out of range in a format"));
     }
     let value = whole(number);
-    let mut digits = match letter {
-        b'o' => format!("{value:o}"),
-        b'x' => format!("{value:x}"),
-        b'X' => format!("{value:X}"),
-        _ => value.to_string(),
-    };
-    if let Some(precision) = spec.precision {
-        digits = if precision == 0 && value == 0 {
-            String::new()
-        } else {
-            format!("{digits:0>precision$}")
-        };
-    }
-    let prefix: &[u8] = match letter {
-        b'o' if spec.alternate && !digits.starts_with('0') => b"0",
-        b'x' if spec.alternate && value != 0 => b"0x",
-        b'X' if spec.alternate && value != 0 => b"0X",
-        _ => b"",
-    };
+    let value = u128::from(value.unsigned_abs());
+    let (prefix, digits) = number::unsigned_field(letter, value, spec.precision, spec.alternate);
     if dialect.is_gawk() && spec.plus {
         return Err(native("a sign of an unsigned number"));
     }
-    pad(output, spec, prefix, digits.as_bytes(), spec.zero && spec.precision.is_none());
+    let zeros = spec.zero && spec.precision.is_none();
+    pad(output, spec, prefix.as_bytes(), digits.as_bytes(), zeros);
     Ok(())
 }
 

@@ -18,20 +18,31 @@ pub enum Escaped {
     End,
 }
 
+/// What the letters stand for that every tool reads alike.
+#[must_use]
+pub const fn letter(letter: u8) -> Option<u8> {
+    Some(match letter {
+        b'a' => 7,
+        b'b' => 8,
+        b'f' => 12,
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        b'v' => 11,
+        _ => return None,
+    })
+}
+
 /// Reads the escape after a backslash: what it stands for and how many bytes it took.
 #[must_use]
 pub fn escape(after: &[u8], style: Style) -> (Escaped, usize) {
     let one = |byte: u8| (Escaped::Bytes(vec![byte]), 1);
-    let Some(&letter) = after.first() else { return (Escaped::Bytes(vec![b'\\']), 0) };
-    match letter {
-        b'a' => one(7),
-        b'b' => one(8),
+    let Some(&first) = after.first() else { return (Escaped::Bytes(vec![b'\\']), 0) };
+    if let Some(byte) = letter(first) {
+        return one(byte);
+    }
+    match first {
         b'e' => one(27),
-        b'f' => one(12),
-        b'n' => one(b'\n'),
-        b'r' => one(b'\r'),
-        b't' => one(b'\t'),
-        b'v' => one(11),
         b'\\' => one(b'\\'),
         b'"' if style == Style::Printf => one(b'"'),
         b'c' => (Escaped::End, 1),
@@ -47,7 +58,7 @@ pub fn escape(after: &[u8], style: Style) -> (Escaped, usize) {
             (_, 0) => (Escaped::Bytes(b"\\x".to_vec()), 1),
             (value, taken) => (Escaped::Bytes(vec![value]), 1 + taken),
         },
-        _ => (Escaped::Bytes(vec![b'\\', letter]), 1),
+        _ => (Escaped::Bytes(vec![b'\\', first]), 1),
     }
 }
 

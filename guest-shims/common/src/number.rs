@@ -36,9 +36,59 @@ pub fn size(text: &[u8]) -> Option<u64> {
     number.checked_mul(factor)
 }
 
+/// The digits of `%u`, `%o`, `%x` and `%X` (and of `%d` without its sign), and what `#` puts before
+/// them.
+#[must_use]
+pub fn unsigned_field(
+    letter: u8,
+    value: u128,
+    precision: Option<usize>,
+    alternate: bool,
+) -> (&'static str, String) {
+    let mut digits = match letter {
+        b'o' => format!("{value:o}"),
+        b'x' => format!("{value:x}"),
+        b'X' => format!("{value:X}"),
+        _ => value.to_string(),
+    };
+    if let Some(precision) = precision {
+        digits = if precision == 0 && value == 0 {
+            String::new()
+        } else {
+            format!("{digits:0>precision$}")
+        };
+    }
+    let prefix = match letter {
+        b'o' if alternate && !digits.starts_with('0') => "0",
+        b'x' if alternate && value != 0 => "0x",
+        b'X' if alternate && value != 0 => "0X",
+        _ => "",
+    };
+    (prefix, digits)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fields_are_as_cs() {
+        for (letter, value, precision, alternate, expected) in [
+            (b'u', 7, None, false, "7"),
+            (b'u', 7, Some(3), true, "007"),
+            (b'o', 8, None, true, "010"),
+            (b'o', 0, None, true, "0"),
+            (b'o', 0, Some(0), true, "0"),
+            (b'o', 8, Some(4), true, "0010"),
+            (b'x', 255, None, true, "0xff"),
+            (b'X', 255, Some(4), true, "0X00FF"),
+            (b'x', 0, None, true, "0"),
+            (b'd', 0, Some(0), false, ""),
+        ] {
+            let (prefix, digits) = unsigned_field(letter, value, precision, alternate);
+            assert_eq!(format!("{prefix}{digits}"), expected);
+        }
+    }
 
     #[test]
     fn sizes_have_suffixes() {

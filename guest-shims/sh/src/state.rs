@@ -67,7 +67,7 @@ pub(crate) fn options(
 }
 
 /// Variables that bash gives a value, less those that are here.
-const BASH_VARIABLES: [&str; 33] = [
+const BASH_VARIABLES: [&str; 32] = [
     "_",
     "BASH",
     "BASHOPTS",
@@ -92,7 +92,6 @@ const BASH_VARIABLES: [&str; 33] = [
     "FUNCNAME",
     "GROUPS",
     "HISTCMD",
-    "HOSTNAME",
     "HOSTTYPE",
     "MACHTYPE",
     "OSTYPE",

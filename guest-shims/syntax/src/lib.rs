@@ -21,7 +21,7 @@ pub use ast::{
 pub use commands::{Commands, commands};
 pub use error::{Error, ErrorKind, Result};
 pub use parse::{Parser, is_assignment};
-pub use word::{is_name, parse_text};
+pub use word::{escape_letter, is_name, parse_text};
 
 /// Whose grammar it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,6 +10,8 @@ use crate::parse::parse_nested;
 use crate::{Dialect, List};
 use std::rc::Rc;
 
+pub use escaped::letter as escape_letter;
+
 /// Whether the text is a variable's name.
 #[must_use]
 pub fn is_name(text: &[u8]) -> bool {

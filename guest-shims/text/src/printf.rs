@@ -5,7 +5,7 @@ use std::io::Write;
 use shim::{
     Context, Outcome, Stop,
     escape::{self, Escaped, Style},
-    native, paths,
+    native, number, paths,
 };
 
 struct Printf<'a> {
@@ -189,27 +189,13 @@ impl Printf<'_> {
         } else {
             (value + (1 << 64)).unsigned_abs()
         };
-        let mut digits = match letter {
-            b'o' => format!("{magnitude:o}"),
-            b'x' => format!("{magnitude:x}"),
-            b'X' => format!("{magnitude:X}"),
-            _ => magnitude.to_string(),
-        };
-        if let Some(precision) = spec.precision {
-            digits = if precision == 0 && magnitude == 0 {
-                String::new()
-            } else {
-                format!("{digits:0>precision$}")
-            };
-        }
+        let (prefix, digits) =
+            number::unsigned_field(letter, magnitude, spec.precision, spec.alternate);
         let prefix = match letter {
             b'd' | b'i' if value < 0 => "-",
             b'd' | b'i' if spec.plus => "+",
             b'd' | b'i' if spec.space => " ",
-            b'o' if spec.alternate && !digits.starts_with('0') => "0",
-            b'x' if spec.alternate && magnitude != 0 => "0x",
-            b'X' if spec.alternate && magnitude != 0 => "0X",
-            _ => "",
+            _ => prefix,
         };
         self.pad(spec, prefix.as_bytes(), digits.as_bytes(), spec.zero && spec.precision.is_none());
     }

@@ -188,21 +188,11 @@ fn one(text: &[u8]) -> (u8, usize) {
     if text[0] != b'\\' || text.len() == 1 {
         return (text[0], 1);
     }
-    let simple = match text[1] {
-        b'a' => 7,
-        b'b' => 8,
-        b'f' => 12,
-        b'n' => b'\n',
-        b'r' => b'\r',
-        b't' => b'\t',
-        b'v' => 11,
-        b'0'..=b'7' => {
-            let (value, taken) = escape::digits(&text[1..], 8, 3);
-            return (value, 1 + taken);
-        }
-        other => other,
-    };
-    (simple, 2)
+    if matches!(text[1], b'0'..=b'7') {
+        let (value, taken) = escape::digits(&text[1..], 8, 3);
+        return (value, 1 + taken);
+    }
+    (escape::letter(text[1]).unwrap_or(text[1]), 2)
 }
 
 /// `[:class:]`, `[=x=]`, `[x*]` and `[x*N]`.

@@ -76,15 +76,12 @@ fn unescape(text: &[u8], octal: Octal, dialect: Dialect, out: &mut Vec<u8>) -> b
             break;
         };
         at += 1;
+        if let Some(byte) = kiln_sh_syntax::escape_letter(escape) {
+            out.push(byte);
+            continue;
+        }
         match escape {
-            b'a' => out.push(7),
-            b'b' => out.push(8),
             b'e' => out.push(27),
-            b'f' => out.push(12),
-            b'n' => out.push(b'\n'),
-            b'r' => out.push(b'\r'),
-            b't' => out.push(b'\t'),
-            b'v' => out.push(11),
             b'\\' => out.push(b'\\'),
             b'E' if dialect == Dialect::Bash => out.push(27),
             b'u' | b'U' if dialect == Dialect::Bash => {

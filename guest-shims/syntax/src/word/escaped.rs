@@ -4,6 +4,21 @@ use crate::Dialect;
 use crate::error::{ErrorKind, Result};
 use crate::lex::Lexer;
 
+/// What the letters of escapes stand for that all shells read alike.
+#[must_use]
+pub const fn letter(letter: u8) -> Option<u8> {
+    Some(match letter {
+        b'a' => 7,
+        b'b' => 8,
+        b'f' => 12,
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        b'v' => 11,
+        _ => return None,
+    })
+}
+
 impl Lexer<'_> {
     /// After `$`: the text between the quotes, its escapes replaced.
     pub(super) fn read_escaped(&mut self) -> Result<Vec<u8>> {
@@ -34,14 +49,10 @@ impl Lexer<'_> {
     /// What an escape stands for. Those on which the shells differ are left to them.
     fn escape(&mut self, escape: u8) -> Result<u8> {
         let bash = self.dialect == Dialect::Bash;
+        if let Some(byte) = letter(escape) {
+            return Ok(byte);
+        }
         let byte = match escape {
-            b'a' => 7,
-            b'b' => 8,
-            b'f' => 12,
-            b'n' => b'\n',
-            b'r' => b'\r',
-            b't' => b'\t',
-            b'v' => 11,
             b'e' | b'E' if bash => 27,
             b'?' if bash => b'?',
             b'\\' | b'\'' | b'"' => escape,
