@@ -208,7 +208,8 @@ fn change_xattr(
     let end = data.iter().position(|&byte| byte == 0).ok_or(Errno::INVAL)?;
     let (name, value) = data.split_at(end);
     let value = value.get(1..).unwrap_or(&[]);
-    if !name.starts_with(b"user.") {
+    // An ACL that shuts us out of our own file is the step's own loss.
+    if !name.starts_with(b"user.") && !name.starts_with(b"system.posix_acl_") {
         return Err(Errno::PERM);
     }
     if request.kind == REMOVE_XATTR {

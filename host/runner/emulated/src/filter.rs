@@ -6,8 +6,8 @@
 //! into the handler's text. What must not happen is refused to both.
 
 use kiln_emulated_core::arch::{
-    AUDIT_ARCH, BY_DESCRIPTOR_ONLY, EMULATED, FOREIGN_ABI_BIT, LOADER_BASE, LOADER_SPAN, NEWEST,
-    REFUSED, nr,
+    AUDIT_ARCH, BY_DESCRIPTOR_ONLY, CLONE_THREAD, CLONE_VM, EMULATED, FOREIGN_ABI_BIT, LOADER_BASE,
+    LOADER_SPAN, NEWEST, REFUSED, nr,
 };
 use kiln_emulated_core::config::{BROKER_FD, FIRST_FD};
 use kiln_emulated_core::identity::PRCTL_OPTIONS;
@@ -159,6 +159,7 @@ pub(crate) fn program(no_network: bool, guarded: bool, end_fd: i32) -> Vec<u8> {
         (nr::GETSOCKOPT, Action::Getsockopt),
         (nr::SOCKET, Action::Socket),
         (nr::CLONE, Action::Clone),
+        (nr::VFORK, Action::Emulate),
         (nr::SETPRIORITY, Action::Priority(PRIO_USER)),
         (nr::IOPRIO_SET, Action::Priority(IOPRIO_WHO_USER)),
     ]);
@@ -296,6 +297,10 @@ impl Program {
                 self.emit(LOAD, argument(0).0);
                 self.emit_test(ANY_BIT, NEW_NAMESPACES, 0, 1);
                 self.emit(RETURN, ERRNO | EPERM);
+                // A process in shared memory, see the loader's `sharing`.
+                self.emit(AND, CLONE_VM | CLONE_THREAD);
+                self.emit_test(EQUAL, CLONE_VM, 0, 6);
+                self.emulate(ALLOW);
                 self.emit(RETURN, ALLOW);
             }
             Action::Priority(everybody) => {

@@ -44,7 +44,8 @@ impl<G: Guest> World<'_, G> {
                 }
             }
             if !(bytes.starts_with(b"/") && self.config.may_cover(bytes)) {
-                if let Some((directory, _)) = split(bytes)
+                if self.root.is_empty()
+                    && let Some((directory, _)) = split(bytes)
                     && self.is_plain(walk, directory)
                 {
                     match self.disk_at(ROOT_FD, path.tail(1)) {
@@ -117,7 +118,25 @@ impl<G: Guest> World<'_, G> {
         if want & MAY_WRITE != 0 && self.lies_on_read_only(scratch, dirfd) {
             return Err(Errno::ROFS);
         }
-        if allowed(&seen, want, uid, member) { Ok(()) } else { Err(Errno::ACCES) }
+        if allowed(&seen, want, uid, member) || self.acl_lets_access(scratch, dirfd, &seen, want) {
+            return Ok(());
+        }
+        Err(Errno::ACCES)
+    }
+
+    /// For who asks with the ids that count for access to files.
+    fn acl_lets_access(&self, scratch: &mut Scratch, dirfd: i32, seen: &Statx, want: u32) -> bool {
+        let Scratch { path, walk, .. } = scratch;
+        if self.cred.is_fs_root() || self.cred.user.real() != self.cred.user.fs() {
+            return false;
+        }
+        if path.is_empty() {
+            return self.acl_allows(dirfd, b"", seen, want);
+        }
+        match self.walk(walk, dirfd, path.bytes(), true) {
+            Ok(place) => self.acl_allows(place.base, place.path(walk).bytes(), seen, want),
+            Err(_) => false,
+        }
     }
 
     fn lies_on_read_only(&self, scratch: &mut Scratch, dirfd: i32) -> bool {
@@ -125,7 +144,7 @@ impl<G: Guest> World<'_, G> {
             return false;
         }
         let absolute = scratch.path.bytes().starts_with(b"/");
-        if absolute && !self.config.may_cover(scratch.path.bytes()) {
+        if absolute && self.root.is_empty() && !self.config.may_cover(scratch.path.bytes()) {
             return false;
         }
         let Scratch { path, walk, .. } = scratch;
@@ -169,7 +188,7 @@ impl<G: Guest> World<'_, G> {
         self.record_mode(&disk, mode, Some(fd))
     }
 
-    fn record_mode(&self, disk: &Statx, mode: u32, fd: Option<i32>) -> Result<()> {
+    pub(crate) fn record_mode(&self, disk: &Statx, mode: u32, fd: Option<i32>) -> Result<()> {
         let seen = self.seen(disk);
         if !self.owns(&seen) {
             return Err(Errno::PERM);

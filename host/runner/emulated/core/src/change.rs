@@ -7,13 +7,13 @@ use crate::abi::{
     S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, S_IFREG, S_ISVTX,
 };
 use crate::buf::{CPath, PathBuf};
-use crate::config::ROOT_FD;
+use crate::config::{ROOT_FD, below};
 use crate::errno::{Errno, Result};
 use crate::guest::Guest;
 use crate::known::split;
 use crate::open::{Intent, Parent};
 use crate::walk::Magic;
-use crate::world::{Scratch, WalkBuffers, World, creation_mode};
+use crate::world::{MAY_EXEC, Scratch, WalkBuffers, World, creation_mode};
 
 impl<G: Guest> World<'_, G> {
     /// mkdir(2)
@@ -228,9 +228,9 @@ impl<G: Guest> World<'_, G> {
             return Ok(());
         }
         let absolute = bytes.starts_with(b"/");
-        let may_cover = absolute && self.config.may_cover(bytes);
+        let walks = absolute && (!self.root.is_empty() || self.config.may_cover(bytes));
         if self.cred.is_fs_root()
-            && !may_cover
+            && !walks
             && let Some((directory, _)) = split(bytes)
             && self.is_plain(walk, directory)
         {
@@ -241,7 +241,7 @@ impl<G: Guest> World<'_, G> {
                     return Ok(());
                 }
             }
-        } else if self.cred.is_fs_root() && absolute && !may_cover {
+        } else if self.cred.is_fs_root() && absolute && !walks {
             let flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
             match self.open_existing(walk, dirfd, path, flags, 0) {
                 Ok(fd) => {
@@ -271,14 +271,14 @@ impl<G: Guest> World<'_, G> {
         }
         if self.program_of_other(walk, &place) {
             other.set(walk.link.bytes())?;
-            return self.to_guest_path(walk, other).map(drop);
+            return self.to_seen_path(walk, other).map(drop);
         }
         let place = self.walk(walk, dirfd, bytes, true);
         if matches!(place, Ok(place) if place.magic == Some(Magic::Exe)) {
-            return other.set(self.exe);
+            return other.set(self.below_root(self.exe).unwrap_or(self.exe));
         }
         if other.bytes().starts_with(b"/") {
-            self.to_guest_path(walk, other)?;
+            self.to_seen_path(walk, other)?;
         }
         Ok(())
     }
@@ -300,6 +300,30 @@ impl<G: Guest> World<'_, G> {
         Ok(true)
     }
 
+    /// What a guest path is called below the process's root; `None` outside.
+    fn below_root<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
+        if self.root.is_empty() {
+            return Some(path);
+        }
+        match below(path, self.root)? {
+            [] => Some(b"/"),
+            rest => Some(rest),
+        }
+    }
+
+    /// As [`World::to_guest_path`], and as the process calls it that has a root of its own.
+    ///
+    /// # Errors
+    /// `ENAMETOOLONG`
+    pub fn to_seen_path(&self, walk: &mut WalkBuffers, path: &mut PathBuf) -> Result<bool> {
+        let known = self.to_guest_path(walk, path)?;
+        if known && !self.root.is_empty() {
+            walk.link.set(path.bytes())?;
+            path.set(self.below_root(walk.link.bytes()).unwrap_or(walk.link.bytes()))?;
+        }
+        Ok(known)
+    }
+
     /// getcwd(2): the guest's path, left in `scratch.other`.
     ///
     /// # Errors
@@ -308,7 +332,37 @@ impl<G: Guest> World<'_, G> {
         let Scratch { other, walk, .. } = scratch;
         let length = self.guest.getcwd(other.space())?;
         other.filled(length);
-        if self.to_guest_path(walk, other)? { Ok(()) } else { Err(Errno::NOENT) }
+        if !self.to_guest_path(walk, other)? {
+            return Err(Errno::NOENT);
+        }
+        walk.link.set(other.bytes())?;
+        match self.below_root(walk.link.bytes()) {
+            Some(path) => other.set(path),
+            None => other.set(b"(unreachable)").and_then(|()| other.push(walk.link.bytes())),
+        }
+    }
+
+    /// chroot(2) to the path in `scratch.path`.
+    ///
+    /// # Errors
+    /// The call's.
+    pub fn chroot(&self, scratch: &mut Scratch) -> Result<()> {
+        /// `CAP_SYS_CHROOT`
+        const SYS_CHROOT: u64 = 1 << 18;
+        let Scratch { path, walk, .. } = scratch;
+        let (fd, disk) = self.locate(walk, AT_FDCWD, path, true)?;
+        let allowed = if disk.is_dir() {
+            self.require(&self.seen(&disk), MAY_EXEC)
+        } else {
+            Err(Errno::NOTDIR)
+        };
+        let named = allowed.and_then(|()| self.guest_path(walk, fd));
+        self.guest.close(fd);
+        named?;
+        if self.cred.caps()[0] & SYS_CHROOT == 0 {
+            return Err(Errno::PERM);
+        }
+        self.guest.change_root(walk.here.bytes())
     }
 
     /// Whether a file made by mknod(2) with this mode is a fifo.

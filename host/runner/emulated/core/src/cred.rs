@@ -19,6 +19,9 @@ pub const MAX_GROUPS: usize = 128;
 /// What a container's root has by default (Docker's and containerd's list).
 pub const DEFAULT_CAPS: u64 = 0xa804_25fb;
 
+/// Every change of ids in this memory, so that no two sets in it have the same version.
+static CHANGES: AtomicU32 = AtomicU32::new(0);
+
 /// "Leave as it is" in the set calls.
 const SAME: u32 = u32::MAX;
 
@@ -44,6 +47,7 @@ pub struct Credentials {
     caps: [AtomicU64; 4],
     keep: AtomicU32,
     umask: AtomicU32,
+    no_new_privs: AtomicU32,
     version: AtomicU32,
 }
 
@@ -65,6 +69,7 @@ impl Credentials {
             caps: [const { AtomicU64::new(0) }; 4],
             keep: AtomicU32::new(0),
             umask: AtomicU32::new(0),
+            no_new_privs: AtomicU32::new(0),
             version: AtomicU32::new(0),
         }
     }
@@ -84,7 +89,23 @@ impl Credentials {
     }
 
     fn note_change(&self) {
-        self.version.fetch_add(1, Relaxed);
+        self.version.store(CHANGES.fetch_add(1, Relaxed) + 1, Relaxed);
+    }
+
+    /// Becomes as another set is, as a child's is its parent's.
+    pub fn copy(&self, from: &Self) {
+        self.user.copy(&from.user);
+        self.group.copy(&from.group);
+        self.store_groups(from.groups());
+        self.set_caps(from.caps());
+        let words = [
+            (&self.keep, &from.keep),
+            (&self.umask, &from.umask),
+            (&self.no_new_privs, &from.no_new_privs),
+        ];
+        for (to, from) in words {
+            to.store(from.load(Relaxed), Relaxed);
+        }
     }
 
     /// Whether the emulated kernel lets it do anything.
@@ -173,8 +194,10 @@ impl Credentials {
         [ids.real(), ids.effective(), ids.saved()]
     }
 
-    /// What execve(2) of a file with set-id bits does.
+    /// What execve(2) of a file with set-id bits does; whether the program runs as another now.
     pub fn execute(&self, set_user: Option<u32>, set_group: Option<u32>) -> bool {
+        let binding = self.no_new_privs.load(Relaxed) != 0;
+        let (set_user, set_group) = if binding { (None, None) } else { (set_user, set_group) };
         let secure = set_user.is_some_and(|uid| uid != self.user.real())
             || set_group.is_some_and(|gid| gid != self.group.real());
         if let Some(gid) = set_group {
@@ -264,6 +287,11 @@ impl Credentials {
         &self.keep
     }
 
+    /// `PR_SET_NO_NEW_PRIVS`: set-id bits of programs say nothing.
+    pub const fn no_new_privs(&self) -> &AtomicU32 {
+        &self.no_new_privs
+    }
+
     /// The owner's bits of the umask, which the kernel does not get.
     pub const fn owner_umask(&self) -> &AtomicU32 {
         &self.umask
@@ -345,6 +373,32 @@ mod tests {
         c.set(Which::User, 0).unwrap();
         assert_eq!(c.three(Which::User), [0, 0, 0]);
         assert!(!user(0).execute(Some(0), None));
+    }
+
+    #[test]
+    fn who_gave_up_new_privileges_gets_none() {
+        let c = user(1000);
+        c.no_new_privs().store(1, Relaxed);
+        let mut text = [0; ENCODED_LEN];
+        let length = c.encode(&mut text);
+        let d = Credentials::new();
+        d.decode(&text[..length]);
+        assert!(!d.execute(Some(0), Some(0)));
+        assert_eq!((d.three(Which::User), d.three(Which::Group)), ([1000; 3], [1000; 3]));
+        assert_eq!((d.caps()[0], d.no_new_privs().load(Relaxed)), (0, 1));
+    }
+
+    #[test]
+    fn a_copy_changes_alone_and_is_told_apart() {
+        let c = user(0);
+        c.set_groups(&[5, 6]).unwrap();
+        let d = Credentials::new();
+        d.copy(&c);
+        assert_eq!(d.groups().collect::<Vec<_>>(), [5, 6]);
+        assert_ne!(d.version(), c.version());
+        d.set(Which::User, 33).unwrap();
+        assert_eq!((c.user.effective(), d.user.effective()), (0, 33));
+        assert_ne!(d.version(), c.version());
     }
 
     #[test]

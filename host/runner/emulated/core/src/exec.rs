@@ -224,7 +224,9 @@ impl<G: Guest> World<'_, G> {
         if seen.kind() != S_IFREG || mode & 0o111 == 0 {
             return Err(Errno::ACCES);
         }
-        self.require(&seen, MAY_EXEC)?;
+        if !self.allows(&seen, MAY_EXEC) && !self.acl_allows(fd, b"", &seen, MAY_EXEC) {
+            return Err(Errno::ACCES);
+        }
         let mut head = [0; HEAD];
         let length = self.guest.read_head(fd, &mut head)?;
         let head = head.get(..length).unwrap_or(&[]);

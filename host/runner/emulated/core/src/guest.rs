@@ -117,6 +117,8 @@ pub trait Guest {
     fn has_low_port(&self, port: u16) -> bool;
     /// See [`Guest::has_low_port`]
     fn note_low_port(&self, port: u16);
+    /// The process's root directory from now on: its canonical guest path
+    fn change_root(&self, path: &[u8]) -> Result<()>;
     /// getpid(2)
     fn pid(&self) -> u32;
     /// gettid(2)

@@ -14,6 +14,8 @@ const PR_CAPBSET_READ: usize = 23;
 const PR_CAPBSET_DROP: usize = 24;
 const PR_GET_SECUREBITS: usize = 27;
 const PR_SET_SECUREBITS: usize = 28;
+const PR_SET_NO_NEW_PRIVS: usize = 38;
+const PR_GET_NO_NEW_PRIVS: usize = 39;
 const PR_CAP_AMBIENT: usize = 47;
 /// `CAP_CHECKPOINT_RESTORE`: programs count upwards until they get EINVAL.
 const LAST_CAP: usize = 40;
@@ -21,7 +23,7 @@ const LAST_CAP: usize = 40;
 const PR_SET_SECCOMP: usize = 22;
 
 /// The prctl(2) options that are answered here.
-pub const PRCTL_OPTIONS: &[u32] = &[7, 8, 22, 23, 24, 27, 28, 47];
+pub const PRCTL_OPTIONS: &[u32] = &[7, 8, 22, 23, 24, 27, 28, 38, 39, 47];
 
 #[expect(clippy::cast_possible_truncation, reason = "ids are the low half of the register")]
 const fn id(argument: usize) -> u32 {
@@ -169,6 +171,14 @@ impl<G: Guest> World<'_, G> {
             PR_GET_SECUREBITS => Ok(0),
             PR_SET_SECUREBITS if self.cred.is_root() => Ok(0),
             PR_SET_SECUREBITS => Err(Errno::PERM),
+            // The kernel's has been on since before the step; this is the guest's own.
+            PR_SET_NO_NEW_PRIVS if a[1..5] == [1, 0, 0, 0] => {
+                self.cred.no_new_privs().store(1, Relaxed);
+                Ok(0)
+            }
+            PR_GET_NO_NEW_PRIVS if a[1..5] == [0; 4] => {
+                Ok(usize::from(self.cred.no_new_privs().load(Relaxed) != 0))
+            }
             // No ambient set: clearing succeeds, nothing is in it, raising is refused.
             PR_CAP_AMBIENT => match a[1] {
                 1 | 3 if a[2] <= LAST_CAP => Ok(0),

@@ -13,6 +13,7 @@
 #![cfg(target_arch = "x86_64")]
 
 pub mod abi;
+mod acl;
 pub mod arch;
 pub mod attributes;
 pub mod broker;

@@ -64,7 +64,7 @@ impl<'a, G: Guest> World<'a, G> {
         let temporary = flags & O_TMPFILE_BIT != 0;
         let mode = if temporary { creation_mode(mode, false) } else { 0 };
         if path.bytes().starts_with(b"/") {
-            if self.config.may_cover(path.bytes()) {
+            if !self.root.is_empty() || self.config.may_cover(path.bytes()) {
                 return self.open_walking(walk, dirfd, path.bytes(), flags, mode);
             }
             return match self.resolve(ROOT_FD, path.c(), flags, mode, RESOLVE_IN_ROOT) {
@@ -80,6 +80,9 @@ impl<'a, G: Guest> World<'a, G> {
             other => return other,
         }
         // It leads up, or through an absolute link: once more from the root.
+        if !self.root.is_empty() {
+            return self.open_walking(walk, dirfd, path.bytes(), flags, mode);
+        }
         self.guest_path(walk, dirfd)?;
         walk.here.push(b"/")?;
         walk.here.push(path.bytes())?;
@@ -176,11 +179,17 @@ impl<'a, G: Guest> World<'a, G> {
         if exclusive {
             return Err(Errno::EXIST);
         }
-        self.check_open(&place, &disk, flags)?;
+        self.check_open(walk, &place, &disk, flags)?;
         self.open_place(walk, &place, flags & !O_CREAT, mode)
     }
 
-    fn check_open(&self, place: &Place<'_>, disk: &Statx, flags: u64) -> Result<()> {
+    fn check_open(
+        &self,
+        walk: &WalkBuffers,
+        place: &Place<'_>,
+        disk: &Statx,
+        flags: u64,
+    ) -> Result<()> {
         if flags & O_PATH != 0 {
             return Ok(());
         }
@@ -199,7 +208,7 @@ impl<'a, G: Guest> World<'a, G> {
         if disk.uid != self.config.own_uid {
             return Ok(());
         }
-        self.require(&self.seen(disk), want)
+        self.require_at(place, walk, disk, want)
     }
 
     /// Opens what a walk found.

@@ -168,7 +168,7 @@ impl<G: Guest> World<'_, G> {
             let path = answer.get(2..).unwrap_or(&[]);
             let end = path.iter().position(|&byte| byte == 0).unwrap_or(path.len());
             other.set(path.get(..end).unwrap_or(&[]))?;
-            if self.to_guest_path(walk, other)? {
+            if self.to_seen_path(walk, other)? {
                 let path = other.bytes();
                 let end = (2 + path.len()).min(ADDRESS_MAX - 1);
                 translated[..2].copy_from_slice(&AF_UNIX.to_ne_bytes());

@@ -91,8 +91,9 @@ impl<'a, G: Guest> World<'a, G> {
         let mut open = false;
         let mut rest = path;
         if absolute {
-            walk.here.clear();
+            walk.here.set(self.root)?;
             if !self.cred.is_fs_root()
+                && self.root.is_empty()
                 && let Some((directory, name)) = split(path)
                 && walk.known.get(now, directory) == Some(Kind::Plain)
             {
@@ -125,9 +126,10 @@ impl<'a, G: Guest> World<'a, G> {
                     return Err(Errno::NOTDIR);
                 }
                 if !self.cred.is_fs_root() {
-                    self.require(&self.seen(&disk), MAY_EXEC)?;
+                    self.require_at(&place, walk, &disk, MAY_EXEC)?;
                     // From the root on, every directory was looked at.
-                    if absolute && place.bind.is_none() && !walk.here.is_empty() {
+                    let from_root = absolute && self.root.is_empty();
+                    if from_root && place.bind.is_none() && !walk.here.is_empty() {
                         walk.remember(now);
                     }
                 }
@@ -137,7 +139,9 @@ impl<'a, G: Guest> World<'a, G> {
                 continue;
             }
             if name == b".." {
-                walk.here.pop();
+                if walk.here.bytes() != self.root {
+                    walk.here.pop();
+                }
                 place = self.place(walk);
                 place.disk = Some(self.look(walk, &place)?);
                 continue;
@@ -194,8 +198,8 @@ impl<'a, G: Guest> World<'a, G> {
             }
             let target = walk.link.bytes();
             if walk.here.bytes().ends_with(b"/root") && target.starts_with(b"/") {
-                walk.here.clear();
-                return Ok(None);
+                let root = if self.is_own(walk.here.bytes(), b"/root") { self.root } else { b"" };
+                return walk.here.set(root).map(|()| None);
             }
             let relative = !target.starts_with(b"/") && !target.contains(&b':');
             if last && !relative && !is_program {
@@ -208,7 +212,7 @@ impl<'a, G: Guest> World<'a, G> {
             }
         }
         if walk.link.bytes().starts_with(b"/") {
-            walk.here.clear();
+            walk.here.set(self.root)?;
         } else {
             walk.here.pop();
         }
@@ -216,9 +220,28 @@ impl<'a, G: Guest> World<'a, G> {
         Ok(None)
     }
 
+    /// Fails unless the guest's user may do this to what a walk found.
+    pub(crate) fn require_at(
+        &self,
+        place: &Place<'_>,
+        walk: &WalkBuffers,
+        disk: &Statx,
+        want: u32,
+    ) -> Result<()> {
+        let seen = self.seen(disk);
+        let allowed = self.allows(&seen, want)
+            || self.acl_allows(place.base, place.path(walk).bytes(), &seen, want);
+        if allowed { Ok(()) } else { Err(Errno::ACCES) }
+    }
+
     /// Whether a canonical path is the running program's `exe` link.
     pub(crate) fn is_own_exe(&self, here: &[u8]) -> bool {
-        let Some(rest) = here.strip_suffix(b"/exe") else { return false };
+        self.is_own(here, b"/exe")
+    }
+
+    /// Whether a canonical path is this file of /proc/PID, of the process itself.
+    fn is_own(&self, here: &[u8], name: &[u8]) -> bool {
+        let Some(rest) = here.strip_suffix(name) else { return false };
         let Some(rest) = rest.strip_prefix(b"/proc/") else { return false };
         let mut digits = [0; 10];
         let pid = crate::buf::decimal(self.guest.pid(), &mut digits);

@@ -25,6 +25,8 @@ pub struct World<'a, G> {
     pub ledger: Option<Table<'a>>,
     /// Absolute guest path of the running program.
     pub exe: &'a [u8],
+    /// Canonical guest path of the process's root directory; empty = the image's.
+    pub root: &'a [u8],
 }
 
 /// Path buffers for one call; in this order, so that most calls touch few pages.

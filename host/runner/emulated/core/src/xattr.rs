@@ -1,8 +1,9 @@
-//! Extended attributes (xattr(7)): file capabilities in the ledger, `user.*` on disk.
+//! Extended attributes (xattr(7)): file capabilities in the ledger, ACLs and `user.*` on disk.
 
 use kiln_ledger::Capability;
 
 use crate::abi::{O_PATH, Statx};
+use crate::acl::Kind;
 use crate::arch::nr;
 use crate::buf::PathBuf;
 use crate::errno::{Errno, Result};
@@ -74,6 +75,9 @@ impl<G: Guest> World<'_, G> {
                     let capability = record.ok_or(Errno::NODATA)?;
                     return self.give(capability.as_bytes(), value, size);
                 }
+                if let Some(kind) = Kind::named(name.bytes()) {
+                    return self.get_acl(fd, disk, kind, [value, size]);
+                }
                 self.may(disk, name.bytes(), MAY_READ)?;
                 pass(nr::FGETXATTR, [pointer, value, size, 0])
             }
@@ -85,6 +89,9 @@ impl<G: Guest> World<'_, G> {
                     let capability = Capability::new(bytes).ok_or(Errno::INVAL)?;
                     return self.change_capability(disk, Some(capability));
                 }
+                if let Some(kind) = Kind::named(name.bytes()) {
+                    return self.set_acl(fd, disk, kind, [value, size, flags]);
+                }
                 self.may(disk, name.bytes(), MAY_WRITE)?;
                 self.guest.set_xattr(fd, name.c(), [value, size, flags]).map(|()| 0)
             }
@@ -92,6 +99,9 @@ impl<G: Guest> World<'_, G> {
                 if self.read_name(name, pointer)? == CAPABILITY {
                     self.record(disk).and_then(|record| record.capability).ok_or(Errno::NODATA)?;
                     return self.change_capability(disk, None);
+                }
+                if let Some(kind) = Kind::named(name.bytes()) {
+                    return self.remove_acl(fd, disk, kind);
                 }
                 self.may(disk, name.bytes(), MAY_WRITE)?;
                 self.guest.remove_xattr(fd, name.c()).map(|()| 0)
@@ -116,19 +126,12 @@ impl<G: Guest> World<'_, G> {
         }
     }
 
-    /// As on a file system without ACLs: setting one on disk would change the stored mode, which
-    /// must keep the file open to us.
-    fn refuse_acl(name: &[u8]) -> Result<()> {
-        if name.starts_with(b"system.posix_acl_") { Err(Errno::OPNOTSUPP) } else { Ok(()) }
-    }
-
     fn read_name<'n>(&self, name: &'n mut PathBuf, pointer: usize) -> Result<&'n [u8]> {
         let length = self.guest.read_str(pointer, name.space())?;
         name.filled(length);
         if length == 0 || length > 255 {
             return Err(Errno::RANGE);
         }
-        Self::refuse_acl(name.bytes())?;
         Ok(name.bytes())
     }
 
@@ -153,7 +156,7 @@ impl<G: Guest> World<'_, G> {
         self.update(disk, |record| record.capability = capability).map(|()| 0)
     }
 
-    fn give(&self, value: &[u8], pointer: usize, size: usize) -> Result<usize> {
+    pub(crate) fn give(&self, value: &[u8], pointer: usize, size: usize) -> Result<usize> {
         if size == 0 {
             return Ok(value.len());
         }

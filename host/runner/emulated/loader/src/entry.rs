@@ -15,6 +15,11 @@ unsafe extern "C" {
     /// Where a call of the wait kind waits until there is something; as above, then the guest's own
     /// `syscall`, whose number is in the record.
     pub safe fn again_gate();
+    /// Where vfork(2) and its like are made, [`GATES`] of them, [`GATE`] bytes apart: the parent, which
+    /// has waited, counts its child off.
+    pub safe fn vfork_gates();
+    /// The same for children that it does not wait for: only one that was not made is counted off.
+    pub safe fn clone_gates();
     /// Where stubs jump to; rcx is where the guest goes on.
     pub safe fn shortcut_entry();
 }
@@ -93,6 +98,49 @@ global_asm!(
     "mov dword ptr [rbx], 0",
     "mov rbx, r11",
     "jmp rcx",
+);
+
+/// Places from which one program makes children that share its memory.
+pub const GATES: usize = 64;
+/// The length of one gate.
+pub const GATE: usize = 32;
+
+// All registers are the guest's, and so is the stack, which parent and child share: what is kept is
+// where the guest goes on. rcx and r11, and the flags, are the system call's to change.
+global_asm!(
+    ".balign 32",
+    ".globl vfork_gates",
+    "vfork_gates:",
+    ".set gate, 0",
+    ".rept {gates}",
+    "syscall",
+    "testl %eax, %eax",
+    "jz 1f",
+    "lock decl {owners} + {children}(%rip)",
+    "1:",
+    "jmpq *({vforks} + 8 * gate)(%rip)",
+    ".balign 32",
+    ".set gate, gate + 1",
+    ".endr",
+    ".globl clone_gates",
+    "clone_gates:",
+    ".set gate, 0",
+    ".rept {gates}",
+    "syscall",
+    "testl %eax, %eax",
+    "jns 1f",
+    "lock decl {owners} + {children}(%rip)",
+    "1:",
+    "jmpq *({clones} + 8 * gate)(%rip)",
+    ".balign 32",
+    ".set gate, gate + 1",
+    ".endr",
+    gates = const GATES,
+    owners = sym crate::slots::OWNERS,
+    children = const 4 * crate::slots::CHILDREN,
+    vforks = sym crate::sharing::VFORK_TARGETS,
+    clones = sym crate::sharing::CLONE_TARGETS,
+    options(att_syntax),
 );
 
 // The handler without a trap. The guest's stack is used below its red zone, and only for a `Frame`

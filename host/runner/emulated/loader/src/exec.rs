@@ -14,7 +14,8 @@ use kiln_emulated_core::guest::Guest;
 use kiln_emulated_core::world::World;
 
 use crate::guest::InProcess;
-use crate::process::{CREDENTIALS, world};
+use crate::process::world;
+use crate::sharing::own;
 use crate::slots::{FEW_POINTERS, Slot};
 use crate::system::{
     MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE, call, checked, fd, map, plain,
@@ -197,7 +198,8 @@ fn enter(slot: &Slot, argv: usize, envp: usize, mask: u64) -> Errno {
 /// Writes the two strings for the new loader; the second one's offset.
 fn write_text(slot: &mut Slot, image: &Image, interpreter: Option<i32>) -> Result<usize> {
     let mut encoded = [0; ENCODED_LEN];
-    let length = CREDENTIALS.encode(&mut encoded);
+    let own = own();
+    let length = own.cred.encode(&mut encoded);
     let next = Credentials::new();
     next.decode(encoded.get(..length).unwrap_or(&[]));
     let secure = next.execute(image.set_user, image.set_group);
@@ -215,7 +217,11 @@ fn write_text(slot: &mut Slot, image: &Image, interpreter: Option<i32>) -> Resul
     }
     text.push(if secure { b"1:" } else { b"0:" })?;
     text.push(encoded.get(..length).unwrap_or(&[]))?;
-    text.push(b":")?;
+    let root = own.root();
+    let mut digits = [0; 10];
+    for part in [b":", decimal(root.len() as u32, &mut digits), b":", root, b":"] {
+        text.push(part)?;
+    }
     text.push(slot.scratch.path.bytes())?;
     text.push(b"\0")?;
     let exe_at = text.used;

@@ -10,6 +10,7 @@ use kiln_emulated_core::errno::{Errno, Result};
 use kiln_emulated_core::guest::Guest;
 use kiln_ledger::Geometry;
 
+use crate::sharing::own;
 use crate::system::{checked, fd};
 use crate::{broker, process};
 
@@ -285,6 +286,10 @@ impl Guest for InProcess {
         if let Some(word) = word {
             word.fetch_or(bit, Relaxed);
         }
+    }
+
+    fn change_root(&self, path: &[u8]) -> Result<()> {
+        own().set_root(path)
     }
 
     fn pid(&self) -> u32 {

@@ -15,7 +15,7 @@ use crate::guest::InProcess;
 use crate::process::world;
 use crate::slots::{Pending, Slot, claim_pending};
 use crate::system::{call, checked, die};
-use crate::{connect, shortcut, sysv, trace, wait};
+use crate::{connect, sharing, shortcut, sysv, trace, wait};
 
 /// `SIGSYS`
 const SIGSYS: usize = 31;
@@ -56,6 +56,18 @@ const _: () = assert!(core::mem::offset_of!(Context, mask) == 296);
 impl Context {
     fn arguments(&self) -> [usize; 6] {
         [self.rdi, self.rsi, self.rdx, self.r10, self.r8, self.r9].map(|value| value as usize)
+    }
+
+    /// Where the guest goes on.
+    pub fn next(&self) -> usize {
+        self.rip as usize
+    }
+
+    /// The guest's call is made once more, with its registers as they are, by the `syscall` at this
+    /// address.
+    pub fn call_at(&mut self, address: usize, number: u32) {
+        self.rip = address as u64;
+        self.rax = u64::from(number);
     }
 
     /// The value that the guest's call has.
@@ -107,6 +119,7 @@ pub unsafe extern "C" fn handle(
         nr::WAIT4 | nr::WAITID => wait::answer(context, number, a),
         nr::PTRACE => context.answer(value(trace::request(a))),
         nr::PSELECT6 => pselect(context, a),
+        nr::CLONE | nr::VFORK => sharing::clone(context, number, a[0]),
         nr::SHMGET | nr::SHMAT | nr::SHMDT | nr::SHMCTL | nr::SEMGET | nr::SEMCTL | nr::SEMOP
         | nr::SEMTIMEDOP | nr::MSGGET | nr::MSGSND | nr::MSGRCV | nr::MSGCTL => {
             context.answer(value(sysv::answer(number, a, context.mask)));

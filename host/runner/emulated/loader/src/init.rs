@@ -12,7 +12,8 @@ use kiln_emulated_core::guest::Guest;
 
 use crate::exec::execute;
 use crate::guest::InProcess;
-use crate::process::{self, CREDENTIALS, config, world};
+use crate::process::{self, config, world};
+use crate::sharing::own;
 use crate::slots::{Slot, claim_slot};
 use crate::system::{call, checked, die, exit, fd, plain};
 use crate::{handler, slots};
@@ -180,7 +181,7 @@ fn start_step() -> ! {
     }
     InProcess.close(RULES_FD);
     let start = config().start;
-    CREDENTIALS.decode(start.credentials);
+    own().cred.decode(start.credentials);
     // SAFETY: the slot is ours from here on.
     let slot = unsafe { &mut *claim_slot() };
     if let Err(errno) = set_filter() {

@@ -8,9 +8,10 @@ use kiln_emulated_core::guest::Guest;
 use crate::entry::jump;
 use crate::exec::{EXE, STATE};
 use crate::guest::InProcess;
-use crate::process::{self, CREDENTIALS};
+use crate::process;
+use crate::sharing::own;
 use crate::system::{MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_WRITE, call, die, map, plain};
-use crate::{handler, shortcut, slots, trace};
+use crate::{handler, slots, trace};
 
 const PAGE: usize = 4096;
 /// Where the kernel puts position-independent programs (`ELF_ET_DYN_BASE`).
@@ -55,7 +56,7 @@ fn string(start: usize) -> &'static [u8] {
 pub unsafe fn start(stack: *mut usize) -> ! {
     process::set_up();
     slots::set_up();
-    shortcut::claim_home();
+    let own = own();
     // SAFETY: the caller's contract: argc, argv, NULL, envp, NULL, auxv.
     let (arguments, environment) = unsafe {
         let arguments = *stack;
@@ -85,8 +86,8 @@ pub unsafe fn start(stack: *mut usize) -> ! {
     let interpreter = orders.interpreter.map(|file| map_program(file, 0));
     let entry = interpreter.as_ref().map_or(program.entry, |interpreter| interpreter.entry);
     let base = interpreter.as_ref().map_or(0, |interpreter| interpreter.base);
-    let [uid, euid, _] = CREDENTIALS.three(Which::User);
-    let [gid, egid, _] = CREDENTIALS.three(Which::Group);
+    let [uid, euid, _] = own.cred.three(Which::User);
+    let [gid, egid, _] = own.cred.three(Which::Group);
     let values = [
         (3, program.headers),
         (5, program.header_count),
@@ -138,7 +139,7 @@ unsafe fn find(mut entry: *mut usize, kind: usize) -> Option<&'static mut usize>
 
 fn read_orders(state: usize) -> Orders {
     let text = string(state);
-    let mut fields = text.get(STATE.len()..).unwrap_or(&[]).splitn(5, |&byte| byte == b':');
+    let mut fields = text.get(STATE.len()..).unwrap_or(&[]).splitn(6, |&byte| byte == b':');
     let number = |field: Option<&[u8]>| {
         let field = field.filter(|field| *field != b"-")?;
         Some(field.iter().fold(0, |value: i32, &digit| {
@@ -148,8 +149,15 @@ fn read_orders(state: usize) -> Orders {
     let Some(program) = number(fields.next()) else { die("no program to load") };
     let interpreter = number(fields.next());
     let secure = fields.next() == Some(b"1");
-    CREDENTIALS.decode(fields.next().unwrap_or(&[]));
-    let name = fields.next().unwrap_or(&[]);
+    let own = own();
+    own.cred.decode(fields.next().unwrap_or(&[]));
+    let length = number(fields.next()).map_or(0, |length| length as usize);
+    // The root, a colon, the name.
+    let (root, name) = fields.next().unwrap_or(&[]).split_at_checked(length).unwrap_or((&[], &[]));
+    if own.set_root(root).is_err() {
+        die("the root directory's path is too long");
+    }
+    let name = name.get(1..).unwrap_or(&[]);
     Orders { program, interpreter, secure, name: state + text.len() - name.len() }
 }
 

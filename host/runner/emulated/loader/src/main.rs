@@ -23,6 +23,8 @@ mod init;
 mod load;
 mod memory;
 mod process;
+mod root;
+mod sharing;
 mod shortcut;
 mod slots;
 mod system;

@@ -6,12 +6,12 @@ use core::sync::atomic::AtomicU32;
 use kiln_emulated_core::abi::AT_EMPTY_PATH;
 use kiln_emulated_core::buf::{CPath, PathBuf};
 use kiln_emulated_core::config::{CONFIG_FD, Config, LEDGER_FD, STATE_FD};
-use kiln_emulated_core::cred::Credentials;
 use kiln_emulated_core::guest::Guest;
 use kiln_emulated_core::world::World;
 use kiln_ledger::{Geometry, Table};
 
 use crate::guest::InProcess;
+use crate::sharing::own;
 use crate::system::{MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE, die, map};
 
 /// A value that is written while the process has one thread, and only read afterwards.
@@ -24,9 +24,6 @@ static CONFIG: Once<Option<Config<'static>>> = Once(UnsafeCell::new(None));
 static LEDGER: Once<Option<Table<'static>>> = Once(UnsafeCell::new(None));
 static STATE: Once<&'static [AtomicU32]> = Once(UnsafeCell::new(&[]));
 static EXE: Once<PathBuf> = Once(UnsafeCell::new(PathBuf::new()));
-
-/// The process's credentials.
-pub static CREDENTIALS: Credentials = Credentials::new();
 
 /// Maps what the builder prepared.
 pub fn set_up() {
@@ -89,5 +86,13 @@ pub fn state_word(index: usize) -> Option<&'static AtomicU32> {
 pub fn world() -> World<'static, InProcess> {
     // SAFETY: written before anything could call this.
     let (ledger, exe) = unsafe { (*LEDGER.0.get(), &*EXE.0.get()) };
-    World { guest: &InProcess, config: config(), cred: &CREDENTIALS, ledger, exe: exe.bytes() }
+    let own = own();
+    World {
+        guest: &InProcess,
+        config: config(),
+        cred: &own.cred,
+        ledger,
+        exe: exe.bytes(),
+        root: own.root(),
+    }
 }

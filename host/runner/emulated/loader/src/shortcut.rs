@@ -20,7 +20,7 @@ use crate::entry::shortcut_entry;
 use crate::guest::InProcess;
 use crate::handler::{change_mask, value};
 use crate::process::world;
-use crate::slots::{COUNTERS, Slot, counter, home};
+use crate::slots::{COUNTERS, Slot, children, counter, home};
 use crate::system::{
     MAP_ANONYMOUS, MAP_PRIVATE, PROT_EXEC, PROT_READ, PROT_WRITE, checked, map, plain,
 };
@@ -175,7 +175,6 @@ pub fn consider(number: u32, next: usize) {
     if !is_simple(number) {
         return;
     }
-    claim_home();
     let place = next as u32;
     let index = (next >> 1) % COUNTERS;
     let (Some(address), Some(count)) = (counter(2 * index), counter(2 * index + 1)) else { return };
@@ -279,26 +278,9 @@ fn protect(start: usize, length: usize, protection: usize) -> bool {
     plain(nr::MPROTECT, [start, length, protection, 0, 0, 0]).is_ok()
 }
 
-/// After fork(2) the memory is nobody's: the first trap there makes it this process's.
-pub fn claim_home() {
-    if let Some(home) = home()
-        && home.load(Relaxed) == 0
-    {
-        home.store(InProcess.pid(), Relaxed);
-    }
-}
-
-/// Whether this memory is another process's, whose child of vfork(2) this is.
-pub fn is_borrowed() -> bool {
-    home().is_some_and(|home| {
-        let home = home.load(Relaxed);
-        home != 0 && home != InProcess.pid()
-    })
-}
-
 /// Whether nobody else can be executing this memory: one thread, and no child of vfork(2).
 fn is_alone() -> bool {
-    if home().is_none_or(|home| home.load(Relaxed) != InProcess.pid()) {
+    if children().load(Relaxed) != 0 || home().load(Relaxed) != InProcess.pid() {
         return false;
     }
     let Some(tasks) = CPath::new(b"/proc/self/task\0") else { return false };

@@ -36,7 +36,7 @@ pub struct Slot {
     /// A program's headers.
     pub head: [u8; kiln_emulated_core::elf::HEADERS],
     /// Strings for execve(2).
-    pub text: [u8; ENCODED_LEN + 2 * 4096 + 128],
+    pub text: [u8; ENCODED_LEN + 3 * 4096 + 128],
 }
 
 const _: () = assert!(size_of::<Slot>() < SLOT_SIZE - 40 * 1024, "the stack must have 40 KiB");
@@ -60,16 +60,26 @@ pub static OWNERS: Owners = Owners([const { AtomicU32::new(0) }; 1024]);
 
 /// Places of calls that are counted; two words each, after the owners.
 pub const COUNTERS: usize = 240;
-const _: () = assert!(SLOTS + PENDING + 2 * COUNTERS < 1024);
+const _: () = assert!(SLOTS + PENDING + 2 * COUNTERS < CHILDREN);
 
 /// A word of the counters, which start anew in a forked child.
 pub fn counter(index: usize) -> Option<&'static AtomicU32> {
     OWNERS.0.get(SLOTS + PENDING + index)
 }
 
+/// See [`home`].
+const HOME: usize = 1023;
+/// See [`children`].
+pub const CHILDREN: usize = 1022;
+
 /// The process that this memory belongs to, or zero; a child of vfork(2) is another.
-pub fn home() -> Option<&'static AtomicU32> {
-    OWNERS.0.last()
+pub fn home() -> &'static AtomicU32 {
+    &OWNERS.0[HOME]
+}
+
+/// How many children there may be in this memory beside its process.
+pub fn children() -> &'static AtomicU32 {
+    &OWNERS.0[CHILDREN]
 }
 
 /// A call that is made after its handler, from the gate in `entry.rs`, which knows this layout.

@@ -12,7 +12,7 @@ use kiln_emulated_core::sysv::{
 
 use crate::broker::{NO_SIGNALS, READABLE, poll, receive, reply_pair, send_request};
 use crate::guest::InProcess;
-use crate::process::CREDENTIALS;
+use crate::sharing::own;
 use crate::system::{MAP_FIXED, MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE, checked, fd, map};
 
 const PAGE: usize = 4096;
@@ -120,7 +120,7 @@ fn read_time(address: usize) -> Result<Option<[i64; 2]>> {
 /// Asks the builder; the value, and a descriptor.
 fn ask(number: u32, a: [usize; 5], exchange: &Exchange) -> Result<(usize, Option<i32>)> {
     let mut credentials = [0; ENCODED_LEN];
-    let length = CREDENTIALS.encode(&mut credentials);
+    let length = own().cred.encode(&mut credentials);
     let request = request(number, a, length);
     let data = [[credentials.as_ptr() as usize, length], exchange.reads];
     let [mine, theirs] = reply_pair()?;

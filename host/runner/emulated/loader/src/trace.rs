@@ -16,7 +16,7 @@ use kiln_emulated_core::guest::Guest;
 use crate::entry::{again_gate, later_gate, program_start};
 use crate::guest::InProcess;
 use crate::process::state_word;
-use crate::shortcut::is_borrowed;
+use crate::sharing::{is_borrowed, is_gate};
 use crate::system::{call, checked, plain};
 
 const TRACEME: usize = 0;
@@ -261,10 +261,10 @@ fn call_stop(tid: usize, status: u32, place: &Place) -> Option<u32> {
         if place.is_entry { !trapped } else { !filter_has_refused(tid) }
     } else if place.is_entry {
         // A call that starts again after a signal, whose first end was shown.
-        (later || again) && !trapped
+        (later || again || is_gate(place.ip)) && !trapped
     } else {
         let is_start = place.ip == program_start as *const () as usize;
-        is_start || later || again && place.value < 0
+        is_start || later || is_gate(place.ip) || again && place.value < 0
     };
     if !shown {
         if !place.is_loaders() && !place.is_entry {

@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::atomic::Ordering::Relaxed;
 
 use kiln_emulated_core::config::below;
 use kiln_emulated_core::cred::{Credentials, Which};
@@ -99,6 +100,7 @@ fn status(text: &[u8], data: &[u8]) -> Vec<u8> {
         format!("{real}\t{effective}\t{saved}\t{files}")
     };
     let [effective, permitted, inheritable, bounding] = credentials.caps();
+    let no_new_privs = credentials.no_new_privs().load(Relaxed);
     let groups: String = credentials.groups().map(|group| format!("{group} ")).collect();
     let own = [
         ("Uid:\t", ids(Which::User)),
@@ -108,7 +110,7 @@ fn status(text: &[u8], data: &[u8]) -> Vec<u8> {
         ("CapPrm:\t", format!("{permitted:016x}")),
         ("CapEff:\t", format!("{effective:016x}")),
         ("CapBnd:\t", format!("{bounding:016x}")),
-        ("NoNewPrivs:\t", "0".to_owned()),
+        ("NoNewPrivs:\t", no_new_privs.to_string()),
         ("Seccomp:\t", "0".to_owned()),
         ("Seccomp_filters:\t", "0".to_owned()),
     ];

@@ -68,6 +68,33 @@ const SCRIPTS: [(&str, &str); 9] = [
     ),
 ];
 
+/// Scripts that need programs which few machines lack.
+const MORE: [(&str, &str, &[&str]); 2] = [
+    (
+        "ACLs",
+        "touch f g h; mkdir d s; setfacl -m u:bob:rw,g:50:r f; getfacl -n f > f1; chmod 640 f; getfacl -nc f > f2
+         setfacl -m u::---,u:7:rwx g; getfacl -nc g > g1; setfacl -x u:7 g; getfacl -nc g > g2
+         setfacl -d -m u:bob:rwx,g::rx,o::- d; touch d/n; mkdir d/m; umask 077; touch d/k; getfacl -Rnc d > d1
+         cp -a d e; getfacl -Rnc e > e1; setfacl -b f; setfacl -k d; getfacl -nc f d > f3; umask 022
+         chmod 2775 s; chgrp 50 s; setfacl -m g:60:rwx s; chmod 4711 h; setfacl -m u:8:x h; getfacl -n s h > s1
+         install -m 4750 -o 5 f i; cp -p g j; mv g k; getfacl -nc i j k > i1; chmod 700 e; setfacl -m u:bob:rx e
+         echo secret > q; chmod 600 q; setfacl -m u:bob:r q; echo deep > e/p; setfacl -m g:2000:rw e/p; touch u
+         touch b1; chown bob u; chmod 666 b1; chmod 777 .; setpriv --reuid bob --regid bob --groups 2000 bash -c 'exec > b1 2>&1; cat q
+             cat e/p; echo x >> e/p; echo x >> q; test -r q; echo $?; setfacl -m u:bob:rw q; touch mine; setfacl -m u:3:rw mine u
+             getfacl -nc mine u; chmod 400 mine; getfacl -nc mine; ls e' || true",
+        &["setfacl", "getfacl"],
+    ),
+    (
+        "another root",
+        "mkdir -p r/work r/root; cp -a /usr /bin /lib /lib64 /etc r; rm -f r/etc/host* r/etc/resolv.conf; umask 027
+         chroot r bash -ec 'cd /work; touch a /made; mkdir d; chown 5:6 /made a; ln -s /made /l; cp /l copy; ln /made /hard
+             ln -s ../../../../made up; cat up > empty; chmod 6711 d; mv a d; echo /* > names; pwd > where
+             setpriv --reuid bob --regid bob --clear-groups bash -c \"id -u; touch /no\" > bob 2>&1 || true
+             cd /usr/bin; ./true; find /work > /found; rm -r /lib64/* /etc/nsswitch.conf'; chroot r/work pwd || true",
+        &["chroot", "pwd"],
+    ),
+];
+
 /// Paths whose content or existence depends on the clock or on what was mounted.
 fn is_noise(path: &str) -> bool {
     ["proc", "sys", "dev", "etc/hosts", "etc/hostname", "etc/resolv.conf"]
@@ -154,8 +181,8 @@ fn hash(bytes: &[u8]) -> u64 {
     hasher.finish()
 }
 
-fn prepare() -> Option<Image> {
-    let image = Image::with(&PROGRAMS)?;
+fn prepare(more: &[&str]) -> Option<Image> {
+    let image = Image::with(&[&PROGRAMS, more].concat())?;
     for file in ["/etc/login.defs", "/etc/default/useradd"] {
         if Path::new(file).exists() {
             image.copy(Path::new(file));
@@ -176,10 +203,11 @@ fn steps_leave_what_a_root_chroot_leaves() {
         println!("skipped: only root can compare with a chroot");
         return;
     }
-    for (name, script) in SCRIPTS {
+    let scripts = SCRIPTS.iter().map(|&(name, script)| (name, script, &[][..]));
+    for (name, script, programs) in scripts.chain(MORE) {
         let script = format!("cd /work; {script}");
         let Some((ours, before)) = as_pod(|| {
-            let image = prepare()?;
+            let image = prepare(programs)?;
             let step = Image::step(&["bash", "-ec", &script]);
             let mut before = BTreeMap::new();
             seen(&image, "", &mut before);
@@ -189,11 +217,11 @@ fn steps_leave_what_a_root_chroot_leaves() {
             seen(&image, "", &mut files);
             Some((files, before))
         }) else {
-            return;
+            continue;
         };
         let theirs = {
             // The same start, owned by root.
-            let image = prepare().unwrap();
+            let image = prepare(programs).unwrap();
             let root = image.root();
             std::fs::create_dir(root.join("dev")).unwrap();
             let null = rustix::fs::makedev(1, 3);

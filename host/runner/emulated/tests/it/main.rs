@@ -3,6 +3,7 @@
 
 #![expect(clippy::print_stdout, reason = "a skipped test says why")]
 
+mod chroot;
 mod debuggers;
 mod differential;
 mod ends;
@@ -12,6 +13,7 @@ mod identity;
 mod messages;
 mod metadata;
 mod ports;
+mod sharing;
 mod shortcuts;
 mod support;
 mod sysv;

@@ -74,6 +74,13 @@ pub const AUDIT_ARCH: u32 = 0xc000_003e;
 /// Calls with this bit use the x32 ABI.
 pub const FOREIGN_ABI_BIT: u32 = 0x4000_0000;
 
+/// `CLONE_VM`, `CLONE_VFORK`, `CLONE_THREAD`
+pub const CLONE_VM: u32 = 0x100;
+/// See [`CLONE_VM`].
+pub const CLONE_VFORK: u32 = 0x4000;
+/// See [`CLONE_VM`].
+pub const CLONE_THREAD: u32 = 0x1_0000;
+
 /// The newest call that the tables below know; anything above gives `ENOSYS`.
 pub const NEWEST: u32 = nr::LISTNS;
 

@@ -19,6 +19,12 @@ impl Ids {
         Self([const { AtomicU32::new(0) }; 4])
     }
 
+    pub(super) fn copy(&self, from: &Self) {
+        for (to, from) in self.0.iter().zip(&from.0) {
+            to.store(from.load(Relaxed), Relaxed);
+        }
+    }
+
     fn get(&self, which: usize) -> u32 {
         self.0.get(which).map_or(0, |id| id.load(Relaxed))
     }

@@ -7,6 +7,9 @@ use super::{Credentials, MAX_GROUPS, SAME};
 /// Room for [`Credentials::encode`].
 pub const ENCODED_LEN: usize = (8 + 8 + 1 + MAX_GROUPS) * 8;
 
+/// Which bit of the word with the umask.
+const NO_NEW_PRIVS: u32 = 16;
+
 const fn halves(value: u64) -> [u32; 2] {
     let bytes = value.to_le_bytes();
     [
@@ -48,7 +51,7 @@ impl Credentials {
             word(low);
             word(high);
         }
-        word(self.umask.load(Relaxed));
+        word(self.umask.load(Relaxed) | self.no_new_privs.load(Relaxed) << NO_NEW_PRIVS);
         for group in self.groups() {
             word(group);
         }
@@ -68,7 +71,9 @@ impl Credentials {
             let high = words.next().unwrap_or(0);
             set.store(u64::from(low) | (u64::from(high) << 32), Relaxed);
         }
-        self.umask.store(words.next().unwrap_or(0), Relaxed);
+        let flags = words.next().unwrap_or(0);
+        self.umask.store(flags & 0o777, Relaxed);
+        self.no_new_privs.store(flags >> NO_NEW_PRIVS & 1, Relaxed);
         self.store_groups(words);
     }
 }

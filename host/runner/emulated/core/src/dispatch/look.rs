@@ -6,6 +6,7 @@ use crate::abi::{
     RESOLVE_IN_ROOT,
 };
 use crate::arch::nr;
+use crate::buf::PathBuf;
 use crate::config::ROOT_FD;
 use crate::errno::{Errno, Result};
 use crate::guest::Guest;
@@ -73,14 +74,21 @@ impl<G: Guest> Call<'_, '_, G> {
             if how.resolve != 0 {
                 self.path(a[1], 0)?;
                 let path = self.scratch.path.c();
-                let absolute = path.bytes().starts_with(b"/");
-                let (fd, resolve) = if absolute {
-                    (ROOT_FD, how.resolve | RESOLVE_IN_ROOT)
+                let below = OpenHow { resolve: how.resolve | RESOLVE_BENEATH, ..how };
+                let in_root = OpenHow { resolve: how.resolve | RESOLVE_IN_ROOT, ..how };
+                let fd = if !path.bytes().starts_with(b"/") {
+                    self.world.guest.openat2(int(a[0]), path, &below)?
+                } else if self.world.root.is_empty() {
+                    self.world.guest.openat2(ROOT_FD, path, &in_root)?
                 } else {
-                    (int(a[0]), how.resolve | RESOLVE_BENEATH)
+                    let mut slash = PathBuf::new();
+                    slash.set(b"/")?;
+                    let walk = &mut self.scratch.walk;
+                    let (root, _) = self.world.locate(walk, AT_FDCWD, &slash, true)?;
+                    let opened = self.world.guest.openat2(root, path, &in_root);
+                    self.world.guest.close(root);
+                    opened?
                 };
-                let how = OpenHow { resolve, ..how };
-                let fd = self.world.guest.openat2(fd, path, &how)?;
                 return Ok(Answer::Now(fd_value(fd).cast_signed()));
             }
             return self.open(int(a[0]), a[1], how.flags, mode);
@@ -147,14 +155,8 @@ impl<G: Guest> Call<'_, '_, G> {
         Ok(path.len())
     }
 
-    /// Only to where the guest already is: there is no second root.
     pub(super) fn chroot(&mut self) -> Result<usize> {
         self.path(self.a[0], 0)?;
-        let crate::world::Scratch { path, walk, .. } = &mut *self.scratch;
-        let place = self.world.walk(walk, AT_FDCWD, path.bytes(), true)?;
-        if !place.disk.is_some_and(|disk| disk.is_dir()) {
-            return Err(Errno::NOTDIR);
-        }
-        if walk.here.is_empty() && self.world.cred.is_root() { Ok(0) } else { Err(Errno::PERM) }
+        self.world.chroot(self.scratch).map(|()| 0)
     }
 }

@@ -89,7 +89,8 @@ impl<G: Guest> World<'_, G> {
             return Err(Errno::NOENT);
         }
         let absolute = bytes.starts_with(b"/");
-        if !self.cred.is_fs_root() || (absolute && self.config.may_cover(bytes)) {
+        let walks = absolute && (!self.root.is_empty() || self.config.may_cover(bytes));
+        if walks || !self.cred.is_fs_root() {
             return self.parent_walking(walk, dirfd, bytes, intent);
         }
         if let Some((directory, name)) = split(bytes)
@@ -186,7 +187,10 @@ impl<G: Guest> World<'_, G> {
             return Ok(());
         }
         let directory = self.seen(&self.disk_of(fd)?);
-        self.require(&directory, MAY_WRITE | MAY_EXEC)?;
+        let want = MAY_WRITE | MAY_EXEC;
+        if !self.allows(&directory, want) && !self.acl_allows(fd, b"", &directory, want) {
+            return Err(Errno::ACCES);
+        }
         if intent == Intent::Remove && u32::from(directory.mode) & S_ISVTX != 0 {
             let file = place.disk.map(|disk| self.seen(&disk));
             let mine = self.owns(&directory) || file.is_none_or(|file| self.owns(&file));
