@@ -4,13 +4,18 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use kiln_ledger::{Geometry, Key, Platform, Record, Table, TableError};
-use rustix::fs::{FallocateFlags, Mode, OFlags, Statx, fallocate, fstat, ftruncate, openat};
+use rustix::fs::{
+    FallocateFlags, Mode, OFlags, Statx, fallocate, fstat, fstatfs, ftruncate, openat,
+};
 use rustix::io::Errno;
 
 use crate::mapping::Mapping;
 
 /// Name of the ledger's file beside the root directory.
 pub(crate) const LEDGER_NAME: &str = "ledger";
+
+/// `TMPFS_MAGIC`
+const TMPFS_MAGIC: rustix::fs::FsWord = 0x0102_1994;
 
 /// Storage is reserved in pieces of this size: each call costs some file systems milliseconds.
 const PIECE: u32 = 1 << 20;
@@ -23,6 +28,8 @@ pub(crate) struct Ledger {
     mapping: Mapping,
     /// The pieces of the file that have storage, as far as this process knows.
     reserved: [AtomicBool; PIECES],
+    /// Whether the file lies in a tmpfs, where reading a hole takes storage.
+    is_in_memory: bool,
 }
 
 impl Ledger {
@@ -46,6 +53,7 @@ impl Ledger {
         let file = openat(dir, LEDGER_NAME, flags, Mode::empty())?;
         Self::restore_length(&file)?;
         let ledger = Self::map(file)?;
+        ledger.make_readable()?;
         if ledger.with(|table| table.is_formatted()) { Ok(ledger) } else { Err(Errno::INVAL) }
     }
 
@@ -53,7 +61,9 @@ impl Ledger {
 
     fn map(file: OwnedFd) -> rustix::io::Result<Self> {
         let mapping = Mapping::shared(&file, Geometry::STANDARD.words())?;
-        Ok(Self { file, mapping, reserved: [const { AtomicBool::new(false) }; PIECES] })
+        let is_in_memory = fstatfs(&file)?.f_type == TMPFS_MAGIC;
+        let reserved = [const { AtomicBool::new(false) }; PIECES];
+        Ok(Self { file, mapping, reserved, is_in_memory })
     }
 
     /// Makes the file as long as the mapping again. A hostile step that holds the descriptor can
@@ -77,7 +87,16 @@ impl Ledger {
 
     /// To be called once a step's processes are dead, before the table is read.
     pub(crate) fn recover(&self) -> rustix::io::Result<()> {
-        Self::restore_length(&self.file)
+        Self::restore_length(&self.file)?;
+        // A step may have made holes.
+        self.reserved.iter().for_each(|piece| piece.store(false, Ordering::Relaxed));
+        self.make_readable()
+    }
+
+    /// Gives storage to what lookups read, where loads need it.
+    fn make_readable(&self) -> rustix::io::Result<()> {
+        let is_there = self.touch(0, 1) && self.touch(0, self.with(|table| table.readable()));
+        if is_there { Ok(()) } else { Err(Errno::NOSPC) }
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
@@ -128,6 +147,10 @@ impl Ledger {
 impl Platform for Ledger {
     fn relax(&self) {
         std::thread::yield_now();
+    }
+
+    fn touch(&self, offset: u64, length: u64) -> bool {
+        !self.is_in_memory || self.reserve(offset, length)
     }
 
     fn reserve(&self, offset: u64, length: u64) -> bool {

@@ -107,6 +107,13 @@ pub trait Platform {
         let _ = (offset, length);
         true
     }
+
+    /// The same for loads: a file system in memory gives storage to a hole that is read. False:
+    /// there is no room.
+    fn touch(&self, offset: u64, length: u64) -> bool {
+        let _ = (offset, length);
+        true
+    }
 }
 
 impl Platform for () {}
@@ -171,6 +178,20 @@ impl<'a> Table<'a> {
         self.words.get(NEXT).is_none_or(|next| next.load(Ordering::Acquire) == 0)
     }
 
+    /// How many bytes of the mapping, from its start, lookups read. A hostile process can say that
+    /// it is all of it.
+    #[must_use]
+    pub fn readable(&self) -> u64 {
+        let words = u64::from(self.written()).wrapping_mul(RECORD_WORDS as u64);
+        self.geometry.index_end().wrapping_add(words).wrapping_mul(4)
+    }
+
+    /// The number of records handed out.
+    fn written(&self) -> u32 {
+        let next = self.words.get(NEXT).map_or(0, |next| next.load(Ordering::Acquire));
+        next.min(self.geometry.records)
+    }
+
     /// The record of an inode.
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<Record> {
@@ -185,10 +206,8 @@ impl<'a> Table<'a> {
     /// gives nonsense, but no more of it than it has room for.
     pub fn keys(&self) -> impl Iterator<Item = Key> + use<'a> {
         let table = *self;
-        let written = self.words.get(NEXT).map_or(0, |next| next.load(Ordering::Acquire));
         let index_end = self.geometry.index_end();
-        (0..written.min(self.geometry.records))
-            .filter_map(move |number| table.cell(index_end, number).map(Cell::key))
+        (0..self.written()).filter_map(move |number| table.cell(index_end, number).map(Cell::key))
     }
 
     /// Changes an inode's record; `change` starts from an empty one when there is none, and may be
@@ -202,6 +221,9 @@ impl<'a> Table<'a> {
         platform: &impl Platform,
         change: impl Fn(&mut Record),
     ) -> Result<(), TableError> {
+        if !platform.touch(0, self.geometry.index_end().wrapping_mul(4)) {
+            return Err(TableError::Full);
+        }
         // A lost race for an empty slot is retried: the winner may have been another key.
         for _ in 0..MAX_TAKEOVERS {
             match self.find(key) {
@@ -264,7 +286,8 @@ impl<'a> Table<'a> {
     }
 
     fn cell(&self, index_end: u64, record: u32) -> Option<Cell<'a>> {
-        if record >= self.geometry.records {
+        // What was not handed out may have no storage.
+        if record >= self.written() {
             return None;
         }
         let start = u64::from(record).wrapping_mul(RECORD_WORDS as u64).wrapping_add(index_end);

@@ -106,6 +106,37 @@ fn a_full_disk_is_an_error() {
     table.update(&key(2), &(), |record| *record = owned(1)).unwrap();
 }
 
+/// A disk without room for what is read.
+struct Holes;
+
+impl Platform for Holes {
+    fn touch(&self, offset: u64, length: u64) -> bool {
+        assert_eq!((offset, length), (0, u64::try_from(4 * (HEADER + 512)).unwrap()));
+        false
+    }
+}
+
+#[test]
+fn holes_are_not_read_on_a_full_disk() {
+    let words = memory(SMALL);
+    let table = Table::new(&words, SMALL).unwrap();
+    let refused = table.update(&key(1), &Holes, |record| *record = owned(1));
+    assert_eq!(refused, Err(TableError::Full));
+    assert!(table.is_empty());
+    let index = table.readable();
+    table.update(&key(1), &(), |record| *record = owned(1)).unwrap();
+    assert_eq!(table.readable(), index + u64::try_from(4 * RECORD).unwrap());
+    // Who says that there are more is believed up to the mapping's end.
+    words[2].store(u32::MAX, Ordering::SeqCst);
+    assert_eq!(table.readable(), u64::try_from(SMALL.bytes()).unwrap());
+    // Records that were not handed out are not looked at.
+    words[2].store(0, Ordering::SeqCst);
+    assert_eq!(table.get(&key(1)), None);
+    words[HEADER..HEADER + 512].iter().for_each(|slot| slot.store(200, Ordering::SeqCst));
+    words[2].store(1, Ordering::SeqCst);
+    assert_eq!(table.get(&key(1)), None);
+}
+
 #[test]
 fn a_writer_that_died_is_taken_over() {
     let words = memory(SMALL);

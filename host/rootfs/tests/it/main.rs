@@ -1,6 +1,7 @@
 //! Tests of whole operations, in every mode that this machine allows.
 
 mod copying;
+mod full;
 mod image;
 mod index;
 mod layers;
