@@ -42,7 +42,10 @@ fn hash_one(
         FileType::Symlink => framed(hasher, &source.readlink(at)?),
         _ => {}
     }
-    for (name, value) in source.xattrs(at)? {
+    let xattrs = source.xattrs(at)?;
+    // Else they could be read as the files that follow.
+    hasher.update(&(xattrs.len() as u64).to_le_bytes());
+    for (name, value) in xattrs {
         framed(hasher, &name);
         framed(hasher, &value);
     }
@@ -72,4 +75,89 @@ fn hash_content(source: &dyn Source, hasher: &mut Hasher, at: &[u8]) -> Result<(
 fn framed(hasher: &mut Hasher, bytes: &[u8]) {
     hasher.update(&(bytes.len() as u64).to_le_bytes());
     hasher.update(bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use kiln_rootfs::Timestamp;
+    use kiln_rootfs::copy::{Content, Xattrs};
+
+    use super::*;
+
+    /// Files in one directory: name, content, attributes.
+    struct Files(Vec<(&'static [u8], &'static [u8], Xattrs)>);
+
+    impl Files {
+        fn find(&self, path: &[u8]) -> &(&'static [u8], &'static [u8], Xattrs) {
+            let name = path.strip_prefix(b"/").unwrap_or(path);
+            self.0.iter().find(|file| file.0 == name).unwrap()
+        }
+    }
+
+    impl Source for Files {
+        fn canonicalize(&self, path: &[u8]) -> Result<Vec<u8>> {
+            Ok(path.to_vec())
+        }
+
+        fn metadata(&self, path: &[u8]) -> Result<Metadata> {
+            let is_root = path.is_empty();
+            let file_type = if is_root { FileType::Dir } else { FileType::File };
+            let time = Timestamp::default();
+            Ok(Metadata {
+                file_type,
+                mode: 0o644,
+                uid: 0,
+                gid: 0,
+                size: 0,
+                blocks: 0,
+                atime: time,
+                mtime: time,
+                ctime: time,
+                rdev: (0, 0),
+                nlink: 1,
+                ino: 1,
+                dev: (0, 0),
+            })
+        }
+
+        fn list(&self, _path: &[u8]) -> Result<Vec<(Vec<u8>, Metadata)>> {
+            self.0.iter().map(|file| Ok((file.0.to_vec(), self.metadata(file.0)?))).collect()
+        }
+
+        fn open(&self, path: &[u8]) -> Result<Box<dyn Content>> {
+            Ok(Box::new(Cursor::new(self.find(path).1.to_vec())))
+        }
+
+        fn readlink(&self, _path: &[u8]) -> Result<Vec<u8>> {
+            Ok(Vec::new())
+        }
+
+        fn xattrs(&self, path: &[u8]) -> Result<Xattrs> {
+            Ok(if path.is_empty() { Vec::new() } else { self.find(path).2.clone() })
+        }
+    }
+
+    /// A frame: the length, the bytes.
+    fn frame(bytes: &[u8]) -> Vec<u8> {
+        [&(bytes.len() as u64).to_le_bytes(), bytes].concat()
+    }
+
+    #[test]
+    fn attributes_are_not_taken_for_files() {
+        const REGULAR: usize = 0o100_644;
+        let mut digest = Hasher::new();
+        digest.update(b"innocent");
+        // What follows the length of an attribute's value, read as a file's mode and uid: gid,
+        // device, content; an attribute that takes up the rest.
+        let mut value = [vec![0; 12], frame(digest.finish().as_bytes()), frame(b"user.x")].concat();
+        let rest = vec![b'x'; REGULAR - value.len() - 8];
+        value.extend(frame(&rest));
+        assert_eq!(value.len(), REGULAR);
+        let one = Files(vec![(b"a", b"", vec![(b"user.b".to_vec(), value)])]);
+        let rest = vec![(b"user.x".to_vec(), rest)];
+        let two = Files(vec![(b"a", b"", Vec::new()), (b"user.b", b"innocent", rest)]);
+        assert_ne!(hash_tree(&one, b"").unwrap(), hash_tree(&two, b"").unwrap());
+    }
 }

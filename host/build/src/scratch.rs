@@ -14,6 +14,8 @@ use crate::error::{BuildError, Context, ErrorKind, Result};
 
 /// The lock file inside a build's directory.
 const LOCK: &str = "lock";
+/// Its name until it is locked: what has the other name and no holder is abandoned.
+const NEW_LOCK: &str = "lock.new";
 
 /// A build's own directory; removed when dropped.
 #[derive(Debug)]
@@ -30,10 +32,13 @@ impl Scratch {
         remove_abandoned(&builds);
         let dir = builds.join(random_name()?);
         make_private_dir(&dir)?;
-        let lock = File::create(dir.join(LOCK))
-            .context(ErrorKind::Environment, || format!("create {}", dir.join(LOCK).display()))?;
+        let (new, path) = (dir.join(NEW_LOCK), dir.join(LOCK));
+        let lock = File::create(&new)
+            .context(ErrorKind::Environment, || format!("create {}", new.display()))?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive)
-            .context(ErrorKind::Environment, || format!("lock {}", dir.join(LOCK).display()))?;
+            .context(ErrorKind::Environment, || format!("lock {}", new.display()))?;
+        std::fs::rename(&new, &path)
+            .context(ErrorKind::Environment, || format!("create {}", path.display()))?;
         Ok(Self { dir, _lock: lock })
     }
 
@@ -120,5 +125,20 @@ mod tests {
         let gone = other.dir.clone();
         drop(other);
         assert!(!gone.exists() && live.dir.exists());
+    }
+
+    #[test]
+    fn builds_that_start_together_leave_each_other_alone() {
+        let work = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..300 {
+                        let scratch = Scratch::create(work.path()).unwrap();
+                        assert!(scratch.dir.join(LOCK).exists());
+                    }
+                });
+            }
+        });
     }
 }
