@@ -1,6 +1,6 @@
-//! The checks of a Dockerfile, and outputs of the file system.
+//! The checks of a Dockerfile and other calls, and outputs of the file system.
 
-use crate::support::Kiln;
+use crate::support::{Kiln, Registry, base};
 
 #[test]
 fn findings_are_printed_and_counted() {
@@ -75,4 +75,72 @@ fn a_local_output_stays_in_its_directory() {
     let _either = kiln.run(["build", context.to_str().unwrap(), "-o", local.to_str().unwrap()]);
     assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0, "written through a symlink");
     assert_eq!(std::fs::read_to_string(local.join("other")).unwrap(), "stays");
+}
+
+#[test]
+fn a_call_answers_in_buildkits_forms() {
+    let kiln = Kiln::with(
+        "# v is the version\nARG v=1\n# files holds them\nFROM scratch AS files\n\
+         FROM base:$v AS run\nARG unset\nRUN --mount=type=secret,id=token,required x\n",
+    );
+    let context = kiln.context();
+    let context = context.to_str().unwrap();
+    let call = |what: &str| {
+        let run = kiln.run(["build", "--call", what, "--target", "run", context]);
+        (run.code, run.stdout)
+    };
+    let targets = "TARGET        DESCRIPTION\nfiles         holds them\nrun (default) \n";
+    assert_eq!(call("targets"), (0, targets.to_owned()));
+    let outline = "TARGET: run\n\n\
+                   BUILD ARG   VALUE   DESCRIPTION\n\
+                   v           1       is the version\n\
+                   unset               \n\n\
+                   SECRET   REQUIRED\ntoken    true\n\n";
+    assert_eq!(call("outline"), (0, outline.to_owned()));
+    let json = |what: &str| serde_json::from_str::<serde_json::Value>(&call(what).1).unwrap();
+    let found = json("targets,format=json");
+    assert_eq!(found["targets"][1]["base"], "base:$v");
+    assert_eq!(found["targets"][1]["location"]["ranges"][0]["start"]["line"], 5);
+    let found = json("outline,format=json");
+    assert_eq!(found["secrets"][0]["required"], true);
+    assert_eq!((&found["args"][0]["name"], &found["args"][0]["value"]), (&"v".into(), &"1".into()));
+    kiln.file("Dockerfile", "FROM scratch\nMAINTAINER me\n");
+    let found = kiln.run(["build", "--call=check,format=json", context]);
+    assert_eq!(found.code, 1);
+    let found: serde_json::Value = serde_json::from_str(&found.stdout).unwrap();
+    assert_eq!(found["warnings"][0]["location"]["ranges"][0]["end"]["line"], 2);
+    kiln.run(["build", "--call=check,ignorestatus=true", context]).expect(0, "");
+    kiln.run(["build", "--call=chek", context]).expect(2, "did you mean check?");
+}
+
+#[test]
+fn the_base_images_config_counts() {
+    let Some(layout) = base("busybox") else { return };
+    let Some(registry) = Registry::start() else { return };
+    let kiln = Kiln::with("FROM base\nENV FROM_BASE=1\n");
+    let name = registry.name("team/base:1");
+    let (context, host) = (Kiln::base_arg("base", &layout), registry.host());
+    let args = ["--insecure-registry", host.as_str()];
+    let push = ["--build-context", &context, "--tag", &name, "--push"];
+    kiln.build(&[&push[..], &args].concat());
+    kiln.file(
+        "Dockerfile",
+        format!("# check=skip=FromAsCasin\nFROM {name}\nLABEL a=$FROM_BASE b=$FROM_BAS\n"),
+    );
+    let path = kiln.context();
+    let path = path.to_str().unwrap();
+    let found = kiln.run([&["check", path][..], &args].concat());
+    found.expect(1, "there is no rule FromAsCasin; did you mean FromAsCasing?");
+    let detail = "Usage of undefined variable '$FROM_BAS' (did you mean $FROM_BASE?)";
+    assert!(found.stdout.contains(detail), "{}", found.stdout);
+    assert!(found.stdout.contains("1 warning has been found!"), "{}", found.stdout);
+    let built = kiln.run([&["build", path][..], &args].concat());
+    built.expect(0, detail);
+    let other = [&["check", path, "--platform", "linux/arm64"][..], &args].concat();
+    let found = kiln.run(other);
+    assert!(found.stdout.contains("InvalidBaseImagePlatform"), "{}", found.stdout);
+    kiln.file("Dockerfile", format!("# check=error=true\nFROM {name}\nLABEL a=$FROM_BAS\n"));
+    kiln.build_fails(&args).expect(1, "lint violation found for rules: UndefinedVar");
+    kiln.file("Dockerfile", format!("FROM {}\nLABEL a=$X\n", registry.name("none:1")));
+    kiln.run([&["check", path][..], &args].concat()).expect(0, "is not checked: ");
 }

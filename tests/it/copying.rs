@@ -192,3 +192,42 @@ fn add_unpacks_local_archives_and_copy_does_not() {
     assert_eq!(image.layer(1).into_keys().collect::<Vec<_>>(), ["c", "c/a.tar"]);
     assert_eq!(image.layer(2).into_keys().collect::<Vec<_>>(), ["p", "p/plain.gz"]);
 }
+
+#[test]
+fn an_archive_goes_through_symlinks_of_the_image() {
+    let kiln = Kiln::with(
+        "FROM scratch\nADD rootfs.tar /\nADD --chown=5:6 --chmod=600 payload.tar /\n\
+         ADD --chown=5:6 payload.tar /\n",
+    );
+    let mut rootfs = tar::Builder::new(Vec::new());
+    let mut payload = tar::Builder::new(Vec::new());
+    let header = |kind, mode, size| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_size(size);
+        header.set_mtime(7);
+        header
+    };
+    let dir = || header(tar::EntryType::Directory, 0o755, 0);
+    for name in ["run/", "var/"] {
+        rootfs.append_data(&mut dir(), name, &b""[..]).unwrap();
+    }
+    let mut link = header(tar::EntryType::Symlink, 0o777, 0);
+    rootfs.append_link(&mut link, "var/run", "/run").unwrap();
+    payload.append_data(&mut dir(), "var/run/x/", &b""[..]).unwrap();
+    let mut file = header(tar::EntryType::Regular, 0o644, 2);
+    payload.append_data(&mut file, "var/run/x/HEAD", &b"hi"[..]).unwrap();
+    let mut link = header(tar::EntryType::Link, 0o644, 0);
+    payload.append_link(&mut link, "var/run/x/link", "var/run/x/HEAD").unwrap();
+    kiln.file("rootfs.tar", rootfs.into_inner().unwrap());
+    kiln.file("payload.tar", payload.into_inner().unwrap());
+    let image = kiln.build(&[]);
+    let layer = image.layer(1);
+    assert_eq!(layer["run/x/HEAD"].content, b"hi");
+    // The archive's own mode, whatever --chmod says.
+    assert_eq!((layer["run/x/HEAD"].mode, layer["run/x/HEAD"].uid), (0o644, 5));
+    assert_eq!(layer["run/x/link"].link.as_deref(), Some("run/x/HEAD"));
+    assert!(!layer.contains_key("var/run"), "{:?}", layer.keys());
+    assert_eq!(kiln.build(&["--no-cache"]).layer(1).len(), layer.len());
+}

@@ -79,3 +79,89 @@ fn a_repository_over_ssh_with_the_agents_key() {
     kiln.file("Dockerfile", format!("FROM scratch\nADD {url}#main /\n"));
     kiln.build_fails(&["--no-cache"]).expect(4, "Permission denied");
 }
+
+#[test]
+fn a_token_opens_a_repository_and_its_submodules() {
+    if !have("git") {
+        return;
+    }
+    let mut kiln = Kiln::new();
+    with_submodule(&kiln);
+    // x-access-token:hunter2
+    let server =
+        WebServer::start_guarded(kiln.path("www"), "basic eC1hY2Nlc3MtdG9rZW46aHVudGVyMg==");
+    let url = format!("{}/main.git", server.url);
+    let host = server.url.trim_start_matches("http://");
+    kiln.env("TOKEN", "hunter2");
+    let own = format!("id=GIT_AUTH_TOKEN.{host},env=TOKEN");
+    let wrong = "id=GIT_AUTH_TOKEN,env=HOME";
+    // As in BuildKit a token is for the repository that was named, elsewhere than on GitHub.
+    let add = format!("{url}?submodules=false");
+    let with = [".gitmodules", "Dockerfile", "f", "part"];
+    assert_eq!(names(&kiln, &add, &["--secret", &own, "--secret", wrong]), with);
+    assert_eq!(names(&kiln, &add, &["--secret", "id=GIT_AUTH_TOKEN,env=TOKEN"]), with);
+    kiln.file("token", "basic eC1hY2Nlc3MtdG9rZW46aHVudGVyMg==\n");
+    let header = format!("id=GIT_AUTH_HEADER,src={}", kiln.context().join("token").display());
+    assert_eq!(names(&kiln, &add, &["--secret", &header]), with);
+    let output = format!("type=oci,dest={}", kiln.path("out").display());
+    kiln.run([
+        "build",
+        &format!("{add}#main"),
+        "--secret",
+        &own,
+        "--output",
+        &output,
+        "--no-cache",
+    ])
+    .expect(0, "load remote build context");
+    kiln.build_fails(&["--secret", wrong]).expect(4, "wants a login");
+    let failed = kiln.build_fails(&[]);
+    assert!(!failed.stderr.contains("hunter2"), "{}", failed.stderr);
+}
+
+#[test]
+fn a_kept_repository_holds_no_password() {
+    if !have("git") {
+        return;
+    }
+    let kiln = Kiln::new();
+    with_submodule(&kiln);
+    let server = WebServer::start(kiln.path("www"));
+    let url = server.url.replace("http://", "http://user:hunter2@");
+    kiln.file("Dockerfile", format!("FROM scratch\nADD --keep-git-dir=true {url}/main.git /\n"));
+    let layer = kiln.build(&[]).last_layer();
+    assert!(layer.contains_key(".git/modules/part/config"), "{:?}", layer.keys());
+    for (name, entry) in &layer {
+        let content = String::from_utf8_lossy(&entry.content);
+        assert!(!content.contains("hunter2"), "{name}: {content}");
+        assert!(!content.contains("gitconfig"), "{name}: {content}");
+    }
+}
+
+#[test]
+fn a_redirect_is_followed_unless_it_leads_to_a_metadata_service() {
+    if !have("git") {
+        return;
+    }
+    let kiln = Kiln::new();
+    with_submodule(&kiln);
+    let server = WebServer::start(kiln.path("www"));
+    let moved = WebServer::start_moved(&server.url);
+    let with = [".gitmodules", "Dockerfile", "f", "part", "part/p"];
+    assert_eq!(names(&kiln, &format!("{}/main.git", moved.url), &[]), with);
+    let trap = WebServer::start_moved("http://169.254.169.254");
+    kiln.file("Dockerfile", format!("FROM scratch\nADD {}/main.git /\n", trap.url));
+    kiln.build_fails(&[]).expect(2, "metadata service");
+    // A submodule's server is as little trusted.
+    let tree = kiln.path("tree");
+    let part = format!("{}/part.git", trap.url);
+    write(
+        tree.join(".gitmodules"),
+        format!("[submodule \"part\"]\n\tpath = part\n\turl = {part}\n"),
+    );
+    commit_all(&tree);
+    std::fs::remove_dir_all(kiln.path("www/main.git")).unwrap();
+    publish(&tree, &kiln.path("www/main.git"));
+    kiln.file("Dockerfile", format!("FROM scratch\nADD {}/main.git /\n", server.url));
+    kiln.build_fails(&[]).expect(2, "metadata service");
+}

@@ -129,3 +129,20 @@ fn what_a_checksum_names_is_not_fetched_again() {
     kiln.build(&["--no-cache"]);
     assert_eq!(server.count("/hello"), 2);
 }
+
+#[test]
+fn a_secret_opens_a_file() {
+    let mut kiln = Kiln::new();
+    write(kiln.path("www/hello"), "hello");
+    let server = WebServer::start_guarded(kiln.path("www"), "Bearer hunter2");
+    kiln.file("Dockerfile", format!("FROM scratch\nADD {}/hello /\n", server.url));
+    kiln.env("TOKEN", "hunter2").env("HEADER", "Bearer hunter2");
+    kiln.build_fails(&[]).expect(4, "401");
+    kiln.build(&["--secret", "id=HTTP_AUTH_TOKEN_127.0.0.1,env=TOKEN"]);
+    kiln.build(&["--no-cache", "--secret", "id=HTTP_AUTH_HEADER_127.0.0.1,env=HEADER"]);
+    kiln.build_fails(&["--secret", "id=HTTP_AUTH_TOKEN_localhost,env=TOKEN"]).expect(4, "401");
+    // Whoever is redirected to takes no login along.
+    let moved = WebServer::start_moved(&server.url.replace("127.0.0.1", "localhost"));
+    kiln.file("Dockerfile", format!("FROM scratch\nADD {}/hello /\n", moved.url));
+    kiln.build_fails(&["--secret", "id=HTTP_AUTH_TOKEN_127.0.0.1,env=TOKEN"]).expect(4, "401");
+}

@@ -116,7 +116,7 @@ fn mounted_files_have_their_owners() {
         RUN --mount=type=cache,uid=1000,gid=1001,mode=0700,target=/c touch /c/root; chown 7:8 /c/root; chmod 4000 /c/root\n\
         RUN --mount=type=cache,from=source,source=/d,target=/filled stat -c '%u:%g %a' /filled/f > /out/filled\n\
         USER 1000:1001\n\
-        RUN --mount=type=cache,target=/c touch /c/user && stat -c '%u:%g %a %n' /c /c/root /c/user > /out/cache\n\
+        RUN --mount=type=cache,uid=1000,gid=1001,mode=0700,target=/c touch /c/user && stat -c '%u:%g %a %n' /c /c/root /c/user > /out/cache\n\
         RUN --mount=type=secret,id=s,uid=1000,mode=0400 cat /run/secrets/s > /out/read; ! cat /c/root\n";
     let args = ["--secret", "id=s,env=KILN_TEST_SECRET"];
     let Some([in_pod, as_root]) = both(dockerfile, "busybox", &args) else { return };

@@ -260,3 +260,59 @@ fn a_locked_cache_can_be_mounted_twice() {
     let image = kiln.build(&["--build-context", &base]);
     assert_eq!(image.layer(image.layer_count() - 1)["got"].content, b"x\n");
 }
+
+#[test]
+fn what_a_step_reads_of_another_stage_counts_and_no_more() {
+    let dockerfile = |from: &str| {
+        format!(
+            "FROM base AS build\nCOPY cachebust /\nRUN mkdir out && echo foo > out/foo\n\
+             FROM base AS second\n\
+             RUN --mount=from=build,src=out,target=/out,rw touch /out/bar && \
+             head -c 100 /dev/urandom > /unique\n\
+             FROM scratch\n{from}\nCOPY --from=second /unique /u\n"
+        )
+    };
+    let copy = "COPY --from=build /out /o";
+    let Some((kiln, base)) = on_busybox(&dockerfile(copy)) else { return };
+    kiln.file("cachebust", "0");
+    let args = ["--build-context", base.as_str()];
+    // Each build replaces the output of the one before.
+    let layers = || {
+        let image = kiln.build(&args);
+        [image.layer(0), image.last_layer()]
+    };
+    let first = layers();
+    kiln.file("cachebust", "1");
+    assert_eq!(layers(), first, "a step ran again");
+    // What it reads changed.
+    kiln.file("Dockerfile", dockerfile(copy).replace("echo foo", "echo bar"));
+    let [copied, made] = layers();
+    assert_ne!(copied, first[0]);
+    assert_ne!(made, first[1]);
+}
+
+#[test]
+fn a_cache_mount_is_told_by_its_id_and_what_it_starts_with() {
+    let Some((kiln, base)) = on_busybox(
+        "FROM base\n\
+         RUN --mount=type=cache,target=c,id=x touch c/plain\n\
+         RUN --mount=type=cache,target=/c,id=x,uid=7 ls /c > /owned; touch /c/owned\n\
+         WORKDIR /a\nRUN --mount=type=cache,target=rel touch rel/a\n\
+         WORKDIR /b\nRUN --mount=type=cache,target=rel ls rel > /rel\n",
+    ) else {
+        return;
+    };
+    let args = ["--build-context", base.as_str()];
+    let image = kiln.build(&args);
+    let text = |image: &crate::support::Image, from_end: usize, name: &str| {
+        let layer = image.layer(image.layer_count() - 1 - from_end);
+        String::from_utf8(layer[name].content.clone()).unwrap()
+    };
+    assert_eq!(text(&image, 0, "rel"), "a\n", "both are the cache `rel`");
+    assert_eq!(text(&image, 4, "owned"), "", "another owner's cache is another one");
+    let namespaced =
+        [&args[..], &["--no-cache", "--build-arg", "BUILDKIT_CACHE_MOUNT_NS=n"]].concat();
+    kiln.file("Dockerfile", "FROM base\nRUN --mount=type=cache,target=/c,id=x ls /c > /l\n");
+    assert_eq!(text(&kiln.build(&args), 0, "l"), "plain\n");
+    assert_eq!(text(&kiln.build(&namespaced), 0, "l"), "");
+}

@@ -4,7 +4,8 @@ use std::io::{BufReader, Read};
 
 use kiln_image::layer::Kind;
 use kiln_image::layer::read::{LayerReader, ReadError};
-use kiln_rootfs::unpack::{Limits, unpack_archive};
+use kiln_rootfs::changes::ChangeSet;
+use kiln_rootfs::unpack::{Limits, add_archive, unpack_archive};
 use kiln_rootfs::{Rootfs, RootfsError};
 
 /// A tar header; the first one tells a plain archive.
@@ -129,6 +130,20 @@ pub(crate) fn newest_file(tar: impl Read) -> Result<Option<i64>, ReadError> {
 /// What is wrong with the archive, or the system call that failed.
 pub(crate) fn unpack(rootfs: &Rootfs, tar: &mut dyn Read) -> Result<(), RootfsError> {
     unpack_archive(rootfs, tar, &Limits::default()).map(|_| ())
+}
+
+/// Unpacks a decompressed archive over the files of a directory, as ADD does.
+///
+/// # Errors
+/// As [`unpack`].
+pub(crate) fn add(
+    rootfs: &Rootfs,
+    directory: &[u8],
+    tar: &mut dyn Read,
+    owner: Option<(u32, u32)>,
+    changes: &mut ChangeSet,
+) -> Result<(), RootfsError> {
+    add_archive(rootfs, directory, tar, &Limits::default(), owner, changes).map(|_| ())
 }
 
 #[cfg(test)]

@@ -3,35 +3,61 @@
 use std::io::Read;
 
 use kiln_image::digest::{Digest, Hasher};
-use kiln_rootfs::copy::Source;
+use kiln_rootfs::copy::{Choice, Filter, Source};
 use kiln_rootfs::{FileType, Metadata, Result, RootfsError, path};
 
-/// Hashes names, types, modes, owners, link targets and contents, but no times.
+/// A path of a tree.
+struct Found {
+    at: Vec<u8>,
+    /// From the tree's root.
+    relative: Vec<u8>,
+    metadata: Metadata,
+}
+
+/// Hashes names, types, modes, owners, link targets, extended attributes and contents, but no
+/// times. With a filter only what a copy with it would make.
 ///
 /// # Errors
 /// What reading the tree says.
-pub(crate) fn hash_tree(source: &dyn Source, root: &[u8]) -> Result<Digest> {
+pub(crate) fn hash_tree(
+    source: &dyn Source,
+    root: &[u8],
+    filter: Option<&Filter<'_>>,
+) -> Result<Digest> {
     let root = source.canonicalize(root)?;
     let mut hasher = Hasher::new();
-    let mut open = vec![(root.clone(), Vec::new(), source.metadata(&root)?)];
-    while let Some((at, relative, metadata)) = open.pop() {
-        hash_one(source, &mut hasher, &at, &relative, &metadata)?;
-        if metadata.is_dir() {
-            for (name, metadata) in source.list(&at)?.into_iter().rev() {
-                open.push((path::join(&at, &name), path::join(&relative, &name), metadata));
+    let metadata = source.metadata(&root)?;
+    let mut open = vec![Found { at: root, relative: Vec::new(), metadata }];
+    // Directories that count once something below them does.
+    let mut waiting: Vec<Found> = Vec::new();
+    while let Some(found) = open.pop() {
+        waiting.retain(|above| path::is_within(&found.relative, &above.relative));
+        let choice = match filter {
+            Some(filter) if !found.relative.is_empty() => filter(&found.relative),
+            _ => Choice::Copy,
+        };
+        if choice == Choice::Skip || choice == Choice::Look && !found.metadata.is_dir() {
+            continue;
+        }
+        if found.metadata.is_dir() {
+            for (name, metadata) in source.list(&found.at)?.into_iter().rev() {
+                let at = path::join(&found.at, &name);
+                let relative = path::join(&found.relative, &name);
+                open.push(Found { at, relative, metadata });
+            }
+        }
+        waiting.push(found);
+        if choice == Choice::Copy {
+            for found in waiting.drain(..) {
+                hash_one(source, &mut hasher, &found)?;
             }
         }
     }
     Ok(hasher.finish())
 }
 
-fn hash_one(
-    source: &dyn Source,
-    hasher: &mut Hasher,
-    at: &[u8],
-    relative: &[u8],
-    metadata: &Metadata,
-) -> Result<()> {
+fn hash_one(source: &dyn Source, hasher: &mut Hasher, found: &Found) -> Result<()> {
+    let Found { at, relative, metadata } = found;
     framed(hasher, relative);
     for number in [metadata.st_mode(), metadata.uid, metadata.gid, metadata.rdev.0, metadata.rdev.1]
     {
@@ -42,7 +68,10 @@ fn hash_one(
         FileType::Symlink => framed(hasher, &source.readlink(at)?),
         _ => {}
     }
-    let xattrs = source.xattrs(at)?;
+    let xattrs = match metadata.file_type {
+        FileType::File | FileType::Dir => source.xattrs(at)?,
+        _ => Vec::new(),
+    };
     // Else they could be read as the files that follow.
     hasher.update(&(xattrs.len() as u64).to_le_bytes());
     for (name, value) in xattrs {
@@ -82,7 +111,7 @@ mod tests {
     use std::io::Cursor;
 
     use kiln_rootfs::Timestamp;
-    use kiln_rootfs::copy::{Content, Xattrs};
+    use kiln_rootfs::copy::{Content, HostDir, Xattrs};
 
     use super::*;
 
@@ -158,6 +187,41 @@ mod tests {
         let one = Files(vec![(b"a", b"", vec![(b"user.b".to_vec(), value)])]);
         let rest = vec![(b"user.x".to_vec(), rest)];
         let two = Files(vec![(b"a", b"", Vec::new()), (b"user.b", b"innocent", rest)]);
-        assert_ne!(hash_tree(&one, b"").unwrap(), hash_tree(&two, b"").unwrap());
+        assert_ne!(hash_tree(&one, b"", None).unwrap(), hash_tree(&two, b"", None).unwrap());
+    }
+
+    #[test]
+    fn what_is_not_copied_does_not_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |path: &str, content: &str| {
+            let path = dir.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, content).unwrap();
+        };
+        for file in ["a/keep", "a/b/keep", "empty/other", "skipped/x"] {
+            write(file, "1");
+        }
+        let filter = |path: &[u8]| match path {
+            b"skipped" => Choice::Skip,
+            path if path.ends_with(b"keep") => Choice::Copy,
+            _ => Choice::Look,
+        };
+        let hash = |filter: Option<&Filter<'_>>| {
+            let source = HostDir::open(dir.path()).unwrap();
+            hash_tree(&source, b"/", filter).unwrap()
+        };
+        let (filtered, whole) = (hash(Some(&filter)), hash(None));
+        write("empty/more", "2");
+        write("skipped/x", "2");
+        write("a/b/no", "2");
+        assert_eq!(hash(Some(&filter)), filtered);
+        assert_ne!(hash(None), whole);
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::Permissions::from_mode(0o700);
+        std::fs::set_permissions(dir.path().join("a/b"), mode).unwrap();
+        let moded = hash(Some(&filter));
+        assert_ne!(moded, filtered, "a directory that is copied on the way counts");
+        write("a/b/keep", "2");
+        assert_ne!(hash(Some(&filter)), moded);
     }
 }

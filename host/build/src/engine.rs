@@ -56,7 +56,7 @@ pub(crate) struct Engine<'a> {
     pub(crate) scratch: Scratch,
     /// What COPY and ADD read, without what the ignore file names.
     pub(crate) context: Arc<ContextDir>,
-    /// Images that `--from` names.
+    /// Images that FROM and `--from` name.
     pub(crate) images: ImageSources,
     /// What ADD fetches.
     pub(crate) remotes: &'a Remotes,

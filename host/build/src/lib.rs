@@ -35,7 +35,7 @@ mod ssh_agent;
 mod stage;
 mod users;
 
-pub use checks::check;
+pub use checks::{check, outline};
 pub use contexts::{BuildContext, ContextOptions, ContextSource, FromStdin};
 pub use engine::Services;
 pub use error::{BuildError, ErrorKind, Result};
@@ -64,7 +64,7 @@ use stage::{FinishedStage, Stages};
 pub fn build(request: &BuildRequest, services: &Services, events: &dyn EventSink) -> Result<Built> {
     output::check(request)?;
     let plans = plans(request)?;
-    checks::before_build(request, events)?;
+    let told = checks::before_build(request, services, events)?;
     let steps = AtomicU64::new(1);
     let mut images = Vec::new();
     let mut platforms = Vec::new();
@@ -73,6 +73,9 @@ pub fn build(request: &BuildRequest, services: &Services, events: &dyn EventSink
         let target = run_stages(&engine)?;
         images.push(output::make(&engine, &target)?);
         platforms.push((engine, target));
+    }
+    if let Some((engine, _)) = platforms.first() {
+        checks::after_build(engine, events, &told);
     }
     output::deliver(&platforms, &images)
 }

@@ -1,4 +1,4 @@
-//! Images that COPY --from and RUN --mount name: each is resolved once for a build.
+//! Images that FROM, COPY --from and RUN --mount name: each is resolved once for a build.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -93,9 +93,14 @@ pub(crate) struct BuildArgs {
     #[arg(long, value_name = "SPEC")]
     pub(crate) ssh: Vec<String>,
 
-    /// Check the Dockerfile instead of building it
+    /// Check the Dockerfile instead of building it: `--call=check`
     #[arg(long)]
     pub(crate) check: bool,
+
+    /// What to do with the Dockerfile: `build`, `check`, `outline` (what the target takes from
+    /// outside) or `targets`; with `,format=json` the answer is for programs
+    #[arg(long, value_name = "NAME[,format=text|json]")]
+    pub(crate) call: Option<String>,
 
     /// Use no cached result
     #[arg(long)]

@@ -7,7 +7,7 @@
 //! 1. [`mod@parse`] splits the text into nodes: directives, continuations, flags, heredocs.
 //! 2. [`instruction`] turns each node into a typed [`Instruction`] and groups them by stage.
 //! 3. [`args`] and [`expand`] replace variables, stage by stage, as the builder goes.
-//! 4. [`lint`] runs the checks over the result.
+//! 4. [`lint`] runs the checks over the result, [`mod@outline`] says what a target takes.
 //!
 //! Beside them: [`ignore`] and [`glob`] (which paths), [`git_ref`] (which remote sources),
 //! [`platform`], and the small value parsers [`chmod`], [`chown`], [`duration`], [`port`].
@@ -25,6 +25,7 @@ pub mod glob;
 pub mod ignore;
 pub mod instruction;
 pub mod lint;
+pub mod outline;
 pub mod parse;
 pub mod platform;
 pub mod port;

@@ -93,6 +93,14 @@ impl Rootfs {
         })
     }
 
+    /// A handle whose `/` is a directory of this rootfs: what is resolved in it cannot leave that.
+    /// Not one to remove a rootfs by.
+    pub(crate) fn below(&self, directory: &[u8]) -> Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let root = self.resolve(directory, flags, Mode::empty()).at("open", directory)?;
+        Ok(Self { root, ..self.share()? })
+    }
+
     fn assemble(
         host_path: &Path,
         dir: BorrowedFd<'_>,

@@ -5,6 +5,7 @@
 //! directory is merged into a directory. The modification times of directories survive what is
 //! made in them: a parent's time is read when we enter it and put back when we leave.
 
+mod archive;
 mod make;
 
 use std::collections::HashSet;
@@ -14,6 +15,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use kiln_image::layer::Entry;
 use kiln_image::layer::read::LayerReader;
+use kiln_ledger::Owner;
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 
@@ -24,6 +26,9 @@ use crate::metadata::Timestamp;
 use crate::path;
 use crate::rootfs::{Rootfs, stat_fd};
 
+use self::archive::Added;
+
+pub use self::archive::add_archive;
 pub use kiln_image::layer::read::Limits;
 
 /// What marks a name as removed (OCI image spec, layer.md, "Whiteouts").
@@ -56,7 +61,7 @@ pub struct Stats {
 /// [`RootfsError::Refused`] and [`RootfsError::Read`] for damaged or hostile layers, else the
 /// system call that failed. What was unpacked until then stays.
 pub fn unpack_layer(rootfs: &Rootfs, tar: &mut dyn Read, limits: &Limits) -> Result<Stats> {
-    unpack(rootfs, LayerReader::with_limits(tar, *limits), true)
+    unpack(rootfs, LayerReader::with_limits(tar, *limits), true, None)
 }
 
 /// Unpacks one layer of a Windows image, of which only `Files/` is the image's.
@@ -64,7 +69,7 @@ pub fn unpack_layer(rootfs: &Rootfs, tar: &mut dyn Read, limits: &Limits) -> Res
 /// # Errors
 /// As [`unpack_layer`].
 pub fn unpack_windows_layer(rootfs: &Rootfs, tar: &mut dyn Read, limits: &Limits) -> Result<Stats> {
-    unpack(rootfs, LayerReader::with_limits(tar, *limits).windows(true), true)
+    unpack(rootfs, LayerReader::with_limits(tar, *limits).windows(true), true, None)
 }
 
 /// Unpacks an archive that is no layer: names that mark whiteouts in layers are names like others.
@@ -72,17 +77,19 @@ pub fn unpack_windows_layer(rootfs: &Rootfs, tar: &mut dyn Read, limits: &Limits
 /// # Errors
 /// As [`unpack_layer`].
 pub fn unpack_archive(rootfs: &Rootfs, tar: &mut dyn Read, limits: &Limits) -> Result<Stats> {
-    unpack(rootfs, LayerReader::with_limits(tar, *limits), false)
+    unpack(rootfs, LayerReader::with_limits(tar, *limits), false, None)
 }
 
 fn unpack(
     rootfs: &Rootfs,
     mut reader: LayerReader<&mut dyn Read>,
     has_whiteouts: bool,
+    added: Option<Added<'_>>,
 ) -> Result<Stats> {
     let mut unpacker = Unpacker {
         rootfs,
         has_whiteouts,
+        added,
         stats: Stats::default(),
         parent: None,
         ours: HashSet::new(),
@@ -112,6 +119,8 @@ struct Parent {
 struct Unpacker<'a> {
     rootfs: &'a Rootfs,
     has_whiteouts: bool,
+    /// What an archive adds to files that are there; `None` for a layer or into nothing.
+    added: Option<Added<'a>>,
     stats: Stats,
     parent: Option<Parent>,
     /// Hashes of the paths that this layer made, and of those above them: a whiteout takes away
@@ -136,8 +145,11 @@ impl Unpacker<'_> {
         {
             return self.whiteout(entry, name, hidden);
         }
-        self.make(entry, name, reader)?;
+        let changed = self.make(entry, name, reader)?;
         let canonical = path::join(&self.here()?.canonical, name);
+        if let Some(added) = self.added.as_mut().filter(|_| changed) {
+            added.set(&canonical);
+        }
         self.ours.insert(self.hasher.hash_one(canonical));
         Ok(())
     }
@@ -173,13 +185,16 @@ impl Unpacker<'_> {
             Err(Errno::NOTDIR) => return Err(refused(directory, "it is not a directory")),
             Err(errno) => return Err(errno).at("open", directory),
         }
-        self.rootfs.mkdir_all(directory, IMPLIED_MODE).map_err(|error| {
+        let made = self.rootfs.mkdir_all(directory, IMPLIED_MODE).map_err(|error| {
             if error.errno() == Errno::NOTDIR {
                 refused(directory, "a part of it is not a directory")
             } else {
                 error
             }
         })?;
+        if let Some(added) = &mut self.added {
+            made.iter().for_each(|made| added.set(made));
+        }
         let canonical = self.rootfs.canonicalize(directory)?;
         let fd = self.rootfs.resolve(&canonical, flags, Mode::empty()).at("open", directory)?;
         Ok((fd, canonical))
@@ -189,6 +204,12 @@ impl Unpacker<'_> {
     fn leave_parent(&mut self) -> Result<()> {
         let Some(parent) = self.parent.take() else { return Ok(()) };
         change_times(parent.fd.as_fd(), None, Some(parent.mtime)).at("utimensat", &parent.spelled)
+    }
+
+    /// The owner of what an entry describes.
+    fn owner(&self, entry: &Entry) -> Owner {
+        let given = self.added.as_ref().and_then(|added| added.owner);
+        given.unwrap_or(Owner { uid: entry.uid, gid: entry.gid })
     }
 
     /// After a removal the current directory may be gone, or be reached another way.

@@ -21,7 +21,7 @@ pub(super) fn from_files(
 ) -> Result<Start> {
     let what = || format!("read the context {}", source.shown());
     let files = ContextDir::named(cx, source)?;
-    let digest = hash_tree(&files, b"/").context(ErrorKind::Input, what)?;
+    let digest = hash_tree(&files, b"/", None).context(ErrorKind::Input, what)?;
     let mut key = KeyBuilder::new("context");
     key.field("digest", digest.as_bytes());
     cx.key_output(&mut key);
@@ -38,7 +38,7 @@ pub(super) fn from_files(
             let mut changes = ChangeSet::new();
             engine::copy(&files, b"/", &rootfs, b"/", &CopyOptions::default(), &mut changes)
                 .context(ErrorKind::Input, what)?;
-            let (layer, _) = write_layer(cx, &rootfs, &changes, false, Some(&key))?;
+            let (layer, _) = write_layer(cx, &rootfs, &changes, false, &[key])?;
             // What cannot be removed now goes with the build's directory.
             let _later = rootfs.remove();
             layer

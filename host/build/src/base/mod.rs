@@ -55,11 +55,20 @@ pub(crate) fn open(
         }
         // The target's platform, whatever --platform says: there is nothing to choose from.
         Base::Scratch => Ok(scratch(&cx.plan.target_platform)),
-        base => cx.step(name, |_| from_image(cx, base, &plan.platform)),
+        base => cx.step(name, |_| {
+            let image = cx.images.open(cx, base, &plan.platform)?;
+            Ok(Start {
+                config: image.config.clone(),
+                layers: image.layers.clone(),
+                variables: Variables::default(),
+                filesystem: Filesystem::default(),
+                unknown: image.unknown.clone(),
+            })
+        }),
     }
 }
 
-/// An image or context that `--from` names, as if it were a finished stage.
+/// An image or context that FROM or `--from` names, as if it were a finished stage.
 pub(crate) fn open_source(
     cx: &Engine<'_>,
     base: &Base,
@@ -69,7 +78,10 @@ pub(crate) fn open_source(
         Base::Scratch => scratch(platform),
         base => from_image(cx, base, platform)?,
     };
-    Ok(FinishedStage::new(start.config, start.layers, start.variables, start.filesystem))
+    let mut stage =
+        FinishedStage::new(start.config, start.layers, start.variables, start.filesystem);
+    stage.unknown = start.unknown;
+    Ok(stage)
 }
 
 fn from_image(cx: &Engine<'_>, base: &Base, platform: &Platform) -> Result<Start> {

@@ -3,7 +3,7 @@
 mod epoch;
 mod stages;
 
-pub(crate) use stages::{Base, StagePlan, source};
+pub(crate) use stages::{Base, StagePlan, outside, source};
 
 use std::collections::BTreeSet;
 

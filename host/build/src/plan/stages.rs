@@ -200,6 +200,11 @@ fn context(name: &str, request: &BuildRequest) -> Option<Base> {
     request.build_contexts.contains_key(&familiar).then_some(Base::Named(familiar))
 }
 
+/// What a name that is no stage's means after FROM.
+pub(crate) fn outside(name: &str, request: &BuildRequest) -> Base {
+    named(name, &[], request, false)
+}
+
 /// A name after FROM or `--from`: a stage goes before a named context, which goes before an image.
 /// Stages can be named by number after `--from` alone.
 fn named(name: &str, earlier: &[StagePlan], request: &BuildRequest, by_number: bool) -> Base {

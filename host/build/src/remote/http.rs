@@ -9,11 +9,12 @@ use std::time::{Duration, SystemTime};
 
 use kiln_image::digest::{Algorithm, Digest, Hasher};
 use kiln_runner::Cancel;
-use reqwest::header::LAST_MODIFIED;
+use reqwest::header::{AUTHORIZATION, HeaderValue, LAST_MODIFIED};
 use reqwest::{Response, Url};
 
-use super::{client, metadata, redact};
+use super::{auth, client, metadata, redact};
 use crate::error::{BuildError, Context, ErrorKind, Result};
+use crate::request::Secret;
 use crate::schedule::cancelled;
 
 /// The longest body: a server may send without end, and fill the disk that other builds need.
@@ -30,6 +31,7 @@ const UNNAMED: &str = "__unnamed__";
 pub(super) struct Fetch<'a> {
     pub(super) env: &'a BTreeMap<String, String>,
     pub(super) cancel: &'a Cancel,
+    pub(super) secrets: &'a BTreeMap<String, Secret>,
     /// The digest that is computed.
     pub(super) algorithm: Algorithm,
 }
@@ -105,6 +107,7 @@ pub(super) fn download(
         .map_err(|error| BuildError::input(format!("invalid URL {}: {error}", redact(url))))?;
     metadata::check(&parsed)
         .map_err(|refused| BuildError::input(format!("GET {}: {refused}", redact(url))))?;
+    let login = auth::for_file(fetch.secrets, &parsed)?;
     let client = client::new(url, fetch.env)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -112,7 +115,12 @@ pub(super) fn download(
         .context(ErrorKind::Environment, || "start the HTTP client".to_owned())?;
     let path = dir.join(&name);
     let transfer = async {
-        let response = client.get(parsed).send().await.map_err(|error| failed(url, error))?;
+        let mut request = client.get(parsed);
+        if let Some(Ok(mut login)) = login.as_deref().map(HeaderValue::from_str) {
+            login.set_sensitive(true);
+            request = request.header(AUTHORIZATION, login);
+        }
+        let response = request.send().await.map_err(|error| failed(url, error))?;
         let status = response.status();
         if !status.is_success() {
             return Err(BuildError::new(
@@ -143,7 +151,7 @@ fn set_time(path: &Path, time: SystemTime) -> Result<()> {
     file.set_modified(time).context(ErrorKind::Environment, what)
 }
 
-async fn until_cancelled<T>(
+pub(super) async fn until_cancelled<T>(
     transfer: impl Future<Output = Result<T>>,
     cancel: &Cancel,
 ) -> Result<T> {

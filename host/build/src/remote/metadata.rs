@@ -17,8 +17,8 @@ pub(super) fn check(url: &Url) -> Result<(), &'static str> {
 }
 
 /// The same of a repository, also for what its host's name leads to. git looks the name up again,
-/// and follows redirects, so this stops what a Dockerfile asks for outright, no more; what is there
-/// is no repository, and git shows little of it.
+/// so a name server that answers otherwise then gets by; what is there is no repository, and git
+/// shows little of it.
 pub(super) fn check_repository(remote: &str) -> Result<(), &'static str> {
     // What is no URL is of the form `user@host:path`.
     let Ok(url) = Url::parse(remote) else { return Ok(()) };
@@ -30,6 +30,18 @@ pub(super) fn check_repository(remote: &str) -> Result<(), &'static str> {
         true => Err(REFUSED),
         false => Ok(()),
     }
+}
+
+/// What is to be said of a request that led to such an address.
+pub(super) fn refusal(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.to_string() == REFUSED {
+            return Some(REFUSED);
+        }
+        next = error.source();
+    }
+    None
 }
 
 /// A metadata service's address, or another link-local one.

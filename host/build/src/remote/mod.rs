@@ -1,11 +1,13 @@
 //! Files from elsewhere: URLs and git repositories, each fetched once for a build.
 
 mod add;
+mod auth;
 mod client;
 mod git;
 mod http;
 mod metadata;
 mod once;
+mod redirect;
 
 pub(crate) use add::{Fetched, Options, Remote};
 pub(crate) use git::GitSource;
@@ -21,8 +23,10 @@ use kiln_image::digest::Algorithm;
 use kiln_runner::Cancel;
 
 use self::once::Once;
+use self::redirect::Redirects;
 use crate::contexts::{BuildContext, ContextSource};
 use crate::error::{BuildError, Result};
+use crate::request::Secret;
 use crate::scratch::Scratch;
 
 /// Fetches contexts and sources of ADD, and remembers what was fetched.
@@ -30,6 +34,7 @@ use crate::scratch::Scratch;
 pub struct Remotes {
     work_dir: PathBuf,
     env: BTreeMap<String, String>,
+    secrets: BTreeMap<String, Secret>,
     cancel: Cancel,
     /// Made when something is fetched.
     scratch: Mutex<Option<Scratch>>,
@@ -47,6 +52,7 @@ impl Remotes {
         Self {
             work_dir: work_dir.to_owned(),
             env: env.clone(),
+            secrets: BTreeMap::new(),
             cancel: cancel.clone(),
             scratch: Mutex::default(),
             contexts: Once::default(),
@@ -54,6 +60,12 @@ impl Remotes {
             commits: Once::default(),
             checkouts: Once::default(),
         }
+    }
+
+    /// Logins are found among these secrets.
+    #[must_use]
+    pub fn with_secrets(self, secrets: &BTreeMap<String, Secret>) -> Self {
+        Self { secrets: secrets.clone(), ..self }
     }
 
     /// A directory for something made of what was fetched.
@@ -84,7 +96,8 @@ impl Remotes {
         algorithm: Algorithm,
     ) -> Result<Arc<HttpFile>> {
         self.files.get(&format!("{algorithm:?} {name} {url}"), || {
-            let fetch = http::Fetch { env: &self.env, cancel: &self.cancel, algorithm };
+            let (env, cancel, secrets) = (&self.env, &self.cancel, &self.secrets);
+            let fetch = http::Fetch { env, cancel, secrets, algorithm };
             http::download(url, self.new_dir()?, name.to_owned(), fetch)
         })
     }
@@ -96,7 +109,7 @@ impl Remotes {
     /// say, `Failed` for a wrong checksum, `Environment` without git.
     pub(crate) fn commit(&self, source: &GitSource) -> Result<Arc<Commit>> {
         self.commits.get(&format!("{source:?}"), || {
-            git::resolve(source, &git::Command::new(&self.env, &self.cancel))
+            self.with_git(source, |git, _| git::resolve(source, git))
         })
     }
 
@@ -106,9 +119,27 @@ impl Remotes {
     /// As [`Remotes::commit`].
     pub(crate) fn checkout(&self, source: &GitSource, commit: &Commit) -> Result<Arc<Checkout>> {
         self.checkouts.get(&format!("{source:?} {commit:?}"), || {
-            let command = git::Command::new(&self.env, &self.cancel);
-            git::checkout(source, commit, &self.new_dir()?, &command)
+            self.with_git(source, |git, config| {
+                git::checkout(source, commit, &self.new_dir()?, git, config)
+            })
         })
+    }
+
+    /// Runs something with git and its settings for a source.
+    fn with_git<T>(
+        &self,
+        source: &GitSource,
+        run: impl FnOnce(&git::Command<'_>, &mut git::Config<'_>) -> Result<T>,
+    ) -> Result<T> {
+        metadata::check_repository(&source.remote).map_err(|refused| {
+            BuildError::input(format!("fetch {}: {refused}", redact(&source.remote)))
+        })?;
+        let (env, cancel, secrets) = (&self.env, &self.cancel, &self.secrets);
+        let redirects = Redirects { env, cancel, secrets };
+        let mut config = git::Config::create(&self.new_dir()?, &redirects)?;
+        config.add_main(&source.remote)?;
+        let command = git::Command::new(env, cancel, config.file().to_owned());
+        run(&command, &mut config)
     }
 }
 

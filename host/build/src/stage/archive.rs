@@ -5,15 +5,13 @@ use kiln_rootfs::changes::ChangeSet;
 use kiln_rootfs::copy::{self as engine, CopyOptions, Source};
 
 use crate::archive::{self, Sniffed};
-use crate::engine::Engine;
 use crate::error::{Context, ErrorKind, Result};
 
 /// Unpacks a file when it is a tar archive, plain or compressed; says whether it was one.
 ///
-/// The archive goes into a root file system of its own first: what it says about paths, links and
-/// whiteouts cannot reach the image, and the copy from there merges as COPY does.
+/// It is unpacked in place, as BuildKit does it: entries may go through symlinks of the image and
+/// replace its files, and `--chmod` and `--exclude` say nothing of them.
 pub(super) fn unpack(
-    cx: &Engine<'_>,
     source: &dyn Source,
     from: &[u8],
     rootfs: &Rootfs,
@@ -33,14 +31,10 @@ pub(super) fn unpack(
     {
         return Ok(false);
     }
-    let unpacked = cx.scratch.new_rootfs()?;
-    let mut tar = read().and_then(Sniffed::decompressed).context(ErrorKind::Input, what)?;
-    archive::unpack(&unpacked, &mut tar).context(ErrorKind::Input, what)?;
     let into =
         engine::make_directory(rootfs, dest, options, changes).context(ErrorKind::Failed, what)?;
-    engine::copy(&unpacked, b"/", rootfs, &into, options, changes)
-        .context(ErrorKind::Failed, what)?;
-    // What cannot be removed now goes with the build's directory.
-    let _later = unpacked.remove();
+    let mut tar = read().and_then(Sniffed::decompressed).context(ErrorKind::Input, what)?;
+    archive::add(rootfs, &into, &mut tar, options.owner, changes)
+        .context(ErrorKind::Input, what)?;
     Ok(true)
 }

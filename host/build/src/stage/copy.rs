@@ -1,7 +1,5 @@
 //! COPY and ADD.
 
-use std::sync::Arc;
-
 use kiln_dockerfile::chmod::Mode;
 use kiln_dockerfile::ignore::PatternMatcher;
 use kiln_dockerfile::instruction::{Add, Copy, Paths};
@@ -10,15 +8,15 @@ use kiln_rootfs::copy::{self as engine, Choice, CopyOptions, Source};
 use kiln_rootfs::{Rootfs, Timestamp};
 
 use super::archive;
+use super::cached::{KeyBy, Looked};
 use super::filesystem::LayerContent;
 use super::missing::not_found;
 use super::sources::SourceTree;
 use super::wildcard::{self, has_wildcards};
 use super::workdir::{absolute, unix_path};
 use super::{Done, StageRun};
-use crate::cache::KeyBuilder;
+use crate::cache::{Key, KeyBuilder};
 use crate::content::hash_tree;
-use crate::context::ContextDir;
 use crate::error::{BuildError, Context, ErrorKind, Result};
 use crate::history::commit;
 use crate::layers::chain_id;
@@ -36,21 +34,6 @@ struct Request<'a> {
     excludes: &'a [String],
     unpack: Option<bool>,
     remote: RemoteOptions<'a>,
-}
-
-/// Where files are read, open.
-enum Opened {
-    Context(Arc<ContextDir>),
-    Rootfs(Arc<Rootfs>),
-}
-
-impl Opened {
-    fn source(&self) -> &dyn Source {
-        match self {
-            Self::Context(context) => context.as_ref(),
-            Self::Rootfs(rootfs) => rootfs.as_ref(),
-        }
-    }
 }
 
 impl StageRun<'_> {
@@ -102,22 +85,21 @@ impl StageRun<'_> {
         let message = message(request);
         let written = unix_path(&self.config.os, &request.paths.dest)?;
         let dest = destination(&self.working_dir()?, &written);
-        let mut key = None;
+        let mut keys = Vec::new();
         if self.uses_cache() {
-            let found = self.copy_key(request, &tree, &remote, &dest)?;
-            if let Some(done) = self.take_cached(&found, &message)? {
-                return Ok(done);
+            let looked = self.look_up_step(&message, tree.is_image(), &|stage, by| {
+                stage.copy_key(request, &tree, &remote, &dest, by)
+            })?;
+            match looked {
+                Looked::Done(done) => return Ok(done),
+                Looked::Missing(missing) => keys = missing,
             }
-            key = Some(found);
         }
         let fetched = remote
             .iter()
             .map(|remote| remote.as_ref().map(|remote| remote.fetch(self.cx.remotes)).transpose())
             .collect::<Result<Vec<_>>>()?;
-        let opened = match &tree {
-            SourceTree::Context(context) => Opened::Context(Arc::clone(context)),
-            SourceTree::Image(stage) => Opened::Rootfs(stage.rootfs(self.cx)?),
-        };
+        let opened = tree.open(self.cx)?;
         let owner = match request.chown {
             None => None,
             // --link copies into nothing: no name is known there.
@@ -140,7 +122,7 @@ impl StageRun<'_> {
             let scratch = self.cx.scratch.new_rootfs()?;
             let changes =
                 self.fill(request, opened.source(), &fetched, &scratch, &dest, &options)?;
-            let created = self.add_layer_of(&scratch, &changes, key.as_ref())?;
+            let created = self.add_layer_of(&scratch, &changes, &keys)?;
             // What cannot be removed now goes with the build's directory.
             let _later = scratch.remove();
             created
@@ -148,7 +130,7 @@ impl StageRun<'_> {
             self.materialise()?;
             let rootfs = self.filesystem.rootfs();
             let changes = self.fill(request, opened.source(), &fetched, rootfs, &dest, &options)?;
-            self.add_layer(key.as_ref(), LayerContent { changes: Some(changes) })?
+            self.add_layer(&keys, LayerContent { changes: Some(changes) })?
         };
         commit(&mut self.config, message, true, Some(created));
         Ok(Done::Executed)
@@ -211,7 +193,7 @@ impl StageRun<'_> {
                     .map_err(|error| not_found(source, written, error))?;
                 if unpack
                     && !found.is_dir()
-                    && archive::unpack(self.cx, source, &from, rootfs, dest, options, &mut changes)?
+                    && archive::unpack(source, &from, rootfs, dest, options, &mut changes)?
                 {
                     continue;
                 }
@@ -250,16 +232,14 @@ impl StageRun<'_> {
         options: &CopyOptions<'_>,
         changes: &mut ChangeSet,
     ) -> Result<()> {
-        let (root, pattern) = written.split_once("/./").unwrap_or(("/", written));
-        let pattern = absolute("/", pattern);
-        let pattern = pattern.trim_start_matches('/');
-        if !has_wildcards(root) && !has_wildcards(pattern) {
+        let (root, pattern) = pivot(written);
+        if !has_wildcards(root) && !has_wildcards(&pattern) {
             source
                 .canonicalize(absolute("/", &format!("{root}/{pattern}")).as_bytes())
                 .map_err(|error| not_found(source, written, error))?;
         }
         let excludes = matcher(request.excludes)?;
-        let includes = matcher(&[pattern.to_owned()])?;
+        let includes = matcher(&[pattern])?;
         let filter = |path: &[u8]| choose(includes.as_ref(), excludes.as_ref(), path);
         let options = CopyOptions { filter: Some(&filter), ..*options };
         let what = || format!("{} {written}", request.verb);
@@ -276,7 +256,8 @@ impl StageRun<'_> {
         tree: &SourceTree,
         remote: &[Option<Remote>],
         dest: &[u8],
-    ) -> Result<crate::cache::Key> {
+        by: KeyBy,
+    ) -> Result<Key> {
         let mut key = KeyBuilder::new(request.verb);
         self.key_state(&mut key);
         key.field("dest", dest);
@@ -291,32 +272,47 @@ impl StageRun<'_> {
         for remote in remote.iter().flatten() {
             key.field("remote", &remote.key);
         }
-        match tree {
-            SourceTree::Image(stage) => {
-                key.field("from", chain_id(&stage.layers).to_string());
-            }
-            SourceTree::Context(context) => {
-                for (written, remote) in request.paths.sources.iter().zip(remote) {
-                    if remote.is_some() {
-                        continue;
-                    }
-                    let what = || format!("{} {written}", request.verb);
-                    let pattern = match request.parents {
-                        true => written.split_once("/./").map_or("/", |(root, _)| root),
-                        false => written,
-                    };
-                    let found = wildcard::resolve(context.as_ref(), pattern)
-                        .context(ErrorKind::Input, what)?;
-                    for from in found {
-                        let digest = hash_tree(context.as_ref(), &from)
-                            .map_err(|error| not_found(context.as_ref(), written, error))?;
-                        key.field("path", &from).field("digest", digest.as_bytes());
-                    }
-                }
+        if let (SourceTree::Image(stage), KeyBy::Layers) = (tree, by) {
+            key.field("from", chain_id(&stage.layers).to_string());
+            return Ok(key.finish());
+        }
+        let opened = tree.open(self.cx)?;
+        for (written, remote) in request.paths.sources.iter().zip(remote) {
+            if remote.is_none() {
+                add_files(&mut key, request, written, opened.source())?;
             }
         }
         Ok(key.finish())
     }
+}
+
+/// Adds what a source's files are to a key, as far as they are copied.
+fn add_files(
+    key: &mut KeyBuilder,
+    request: &Request<'_>,
+    written: &str,
+    source: &dyn Source,
+) -> Result<()> {
+    let what = || format!("{} {written}", request.verb);
+    let (root, pattern) = if request.parents { pivot(written) } else { (written, String::new()) };
+    let includes = if request.parents { matcher(&[pattern])? } else { None };
+    let excludes = matcher(request.excludes)?;
+    let filter = |path: &[u8]| choose(includes.as_ref(), excludes.as_ref(), path);
+    let filtered = includes.is_some() || excludes.is_some();
+    let filter = filtered.then_some(&filter as &engine::Filter<'_>);
+    for from in wildcard::resolve(source, root).context(ErrorKind::Input, what)? {
+        let digest =
+            hash_tree(source, &from, filter).map_err(|error| not_found(source, written, error))?;
+        key.field("path", &from).field("digest", digest.as_bytes());
+    }
+    Ok(())
+}
+
+/// A source of COPY --parents: the directory that its paths start from, up to `/./`, and the
+/// pattern of what is copied of it.
+fn pivot(written: &str) -> (&str, String) {
+    let (root, pattern) = written.split_once("/./").unwrap_or(("/", written));
+    (root, absolute("/", pattern).trim_start_matches('/').to_owned())
 }
 
 /// The destination as an absolute path; a slash at its end says that it is a directory.

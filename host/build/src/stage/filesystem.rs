@@ -190,9 +190,9 @@ impl StageRun<'_> {
         self.layers.iter().any(|layer| layer.windows)
     }
 
-    /// Turns a step's changes into a layer and remembers it under `key`; gives the time that the
+    /// Turns a step's changes into a layer and remembers it under `keys`; gives the time that the
     /// history shows.
-    pub(super) fn add_layer(&mut self, key: Option<&Key>, content: LayerContent) -> Result<String> {
+    pub(super) fn add_layer(&mut self, keys: &[Key], content: LayerContent) -> Result<String> {
         let cx = self.cx;
         let what = || "write the layer".to_owned();
         let working = self.filesystem.materialise(cx, &self.layers)?;
@@ -216,7 +216,7 @@ impl StageRun<'_> {
             }
         };
         let rootfs = Arc::clone(&working.rootfs);
-        self.store_layer(&rootfs, &changes, key)
+        self.store_layer(&rootfs, &changes, keys)
     }
 
     /// Turns the content of a root file system of its own into a layer on top of this stage.
@@ -224,9 +224,9 @@ impl StageRun<'_> {
         &mut self,
         rootfs: &Rootfs,
         changes: &ChangeSet,
-        key: Option<&Key>,
+        keys: &[Key],
     ) -> Result<String> {
-        let created = self.store_layer(rootfs, changes, key)?;
+        let created = self.store_layer(rootfs, changes, keys)?;
         if let (Some(working), Some(layer)) = (&mut self.filesystem.working, self.layers.last()) {
             unpack_layer(self.cx, &working.rootfs, layer)?;
             working.index = None;
@@ -238,10 +238,10 @@ impl StageRun<'_> {
         &mut self,
         rootfs: &Rootfs,
         changes: &ChangeSet,
-        key: Option<&Key>,
+        keys: &[Key],
     ) -> Result<String> {
         let (layer, created) =
-            write_layer(self.cx, rootfs, changes, self.has_windows_layers(), key)?;
+            write_layer(self.cx, rootfs, changes, self.has_windows_layers(), keys)?;
         self.layers.push(layer);
         Ok(created)
     }
@@ -258,13 +258,13 @@ impl StageRun<'_> {
     }
 }
 
-/// Turns changes into a layer and remembers it under `key`; gives the time that the history shows.
+/// Turns changes into a layer and remembers it under `keys`; gives the time that the history shows.
 pub(crate) fn write_layer(
     cx: &Engine<'_>,
     rootfs: &Rootfs,
     changes: &ChangeSet,
     windows: bool,
-    key: Option<&Key>,
+    keys: &[Key],
 ) -> Result<(LayerRef, String)> {
     let what = || "write the layer".to_owned();
     let mut builder = LayerBuilder::new(&cx.store, cx.request.compression, threads())
@@ -278,14 +278,12 @@ pub(crate) fn write_layer(
         .context(ErrorKind::Failed, what)?;
     let layer = builder.finish().context(ErrorKind::Failed, what)?;
     let created = cx.now();
-    if let Some(key) = key {
-        let record = Record {
-            descriptor: layer.descriptor.clone(),
-            diff_id: layer.diff_id,
-            created: created.clone(),
-        };
-        cx.cache.put(key, &record)?;
-    }
+    let record = Record {
+        descriptor: layer.descriptor.clone(),
+        diff_id: layer.diff_id,
+        created: created.clone(),
+    };
+    keys.iter().try_for_each(|key| cx.cache.put(key, &record))?;
     let layer =
         LayerRef { descriptor: layer.descriptor, diff_id: layer.diff_id, origin: None, windows };
     Ok((layer, created))

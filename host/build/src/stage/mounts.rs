@@ -1,5 +1,7 @@
 //! RUN --mount: what a step sees besides its root file system.
 
+mod key;
+
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -12,18 +14,18 @@ use kiln_rootfs::copy::{self as engine, CopyOptions, Source};
 use kiln_runner::{Mount as StepMount, MountSource};
 use rustix::fs::OFlags;
 
+use self::key::{cache_name, source_path};
 use super::StageRun;
 use super::sources::SourceTree;
 use super::workdir::absolute;
-use crate::cache::KeyBuilder;
 use crate::cache_mounts::CacheMount;
-use crate::content::hash_tree;
 use crate::engine::Engine;
 use crate::error::{BuildError, Context, ErrorKind, Result};
-use crate::layers::chain_id;
 use crate::request::Secret;
 use crate::ssh_agent::AgentSocket;
 
+/// The build argument that keeps the caches of one user from another's, as in BuildKit.
+const CACHE_NAMESPACE_ARG: &str = "BUILDKIT_CACHE_MOUNT_NS";
 /// The mode of a secret's file.
 const SECRET_MODE: u32 = 0o400;
 
@@ -69,7 +71,7 @@ impl StepMounts {
                 MountType::Bind => Some(Planned::Bind {
                     target: target(stage, mount)?,
                     from: stage.open_source(mount.from.as_deref())?,
-                    path: absolute("/", mount.source.as_deref().unwrap_or("/")),
+                    path: source_path(mount),
                     writable: !mount.readonly,
                 }),
                 MountType::Secret => secret(stage, mount)?,
@@ -84,56 +86,18 @@ impl StepMounts {
         Ok(Self { mounts, script })
     }
 
-    /// Adds what the mounts show to a step's key. What caches, secrets and agents hold is not part
-    /// of it, as in BuildKit.
-    pub(super) fn add_to_key(&self, key: &mut KeyBuilder) -> Result<()> {
-        for planned in &self.mounts {
-            match planned {
-                Planned::Tmpfs { target, size } => {
-                    key.field("tmpfs", format!("{target} {size:?}"));
-                }
-                Planned::Cache { target, id, .. } => {
-                    key.field("cache", target).field("id", id);
-                }
-                Planned::Secret { id, target, variable, .. } => {
-                    key.field("secret", id).field("as", format!("{target:?} {variable:?}"));
-                }
-                Planned::Ssh { target, .. } => {
-                    key.field("ssh", target);
-                }
-                Planned::Bind { target, from, path, writable } => {
-                    key.field("bind", target).field("path", path);
-                    key.field("writable", writable.to_string());
-                    match from {
-                        SourceTree::Image(stage) => {
-                            key.field("from", chain_id(&stage.layers).to_string());
-                        }
-                        SourceTree::Context(context) => {
-                            let digest = hash_tree(context.as_ref(), path.as_bytes())
-                                .context(ErrorKind::Input, || format!("mount source {path}"))?;
-                            key.field("digest", digest.as_bytes());
-                        }
-                    }
-                }
-            }
-        }
-        if let Some((name, content)) = &self.script {
-            key.field("script", name).field("content", content);
-        }
-        Ok(())
-    }
-
     /// Opens the mounts for a step.
     pub(super) fn open(&self, stage: &StageRun<'_>) -> Result<Mounted> {
         let cx = stage.cx;
         let mut open = Mounted::default();
-        let mut locked: BTreeMap<&String, Arc<Rootfs>> = BTreeMap::new();
+        let mut locked: BTreeMap<String, Arc<Rootfs>> = BTreeMap::new();
         for planned in &self.mounts {
             match planned {
                 Planned::Tmpfs { target, size } => {
                     open.add(target, MountSource::Tmpfs { size: *size }, false);
                 }
                 Planned::Cache { target, id, from, mount } => {
+                    let id = &cache_name(cx, id, from.as_ref(), mount)?;
                     // A step would wait for ever for a lock that it holds itself.
                     if let Some(held) = locked.get(id) {
                         open.add_files(target, Arc::clone(held), "/", mount.readonly)?;
@@ -143,7 +107,7 @@ impl StepMounts {
                     let cache = CacheMount::open(cx, id, mount, &fill)?;
                     open.add_files(target, cache.rootfs(), "/", mount.readonly)?;
                     if mount.sharing == Some(Sharing::Locked) {
-                        locked.insert(id, cache.rootfs());
+                        locked.insert(id.clone(), cache.rootfs());
                     }
                     open.caches.push(cache);
                 }
@@ -194,7 +158,16 @@ fn target(stage: &StageRun<'_>, mount: &Mount) -> Result<String> {
 
 fn cache(stage: &StageRun<'_>, mount: &Mount) -> Result<Planned> {
     let target = target(stage, mount)?;
-    let id = mount.id.clone().unwrap_or_else(|| target.clone());
+    // As written: two working directories share the cache of one relative target, as in BuildKit.
+    let written = || match mount.target.as_deref().unwrap_or_default() {
+        path if path.starts_with('/') => absolute("/", path),
+        path => absolute("/", path).trim_start_matches('/').to_owned(),
+    };
+    let id = mount.id.clone().filter(|id| !id.is_empty()).unwrap_or_else(written);
+    let id = match stage.cx.request.build_args.get(CACHE_NAMESPACE_ARG) {
+        Some(namespace) if !namespace.is_empty() => format!("{namespace}/{id}"),
+        _ => id,
+    };
     let from = mount.from.as_deref().map(|from| stage.open_source(Some(from))).transpose()?;
     Ok(Planned::Cache { target, id, from, mount: Box::new(mount.clone()) })
 }
@@ -248,20 +221,11 @@ fn fill_cache(
     mount: &Mount,
     cache: &Rootfs,
 ) -> Result<()> {
-    let path = absolute("/", mount.source.as_deref().unwrap_or("/"));
-    let (image, context);
-    let source: &dyn Source = match from {
-        None => return Ok(()),
-        Some(SourceTree::Image(stage)) => {
-            image = stage.rootfs(cx)?;
-            image.as_ref()
-        }
-        Some(SourceTree::Context(files)) => {
-            context = Arc::clone(files);
-            context.as_ref()
-        }
-    };
+    let Some(from) = from else { return Ok(()) };
+    let path = source_path(mount);
+    let opened = from.open(cx)?;
     let mut changes = ChangeSet::new();
+    let source = opened.source();
     engine::copy(source, path.as_bytes(), cache, b"/", &CopyOptions::default(), &mut changes)
         .context(ErrorKind::Input, || format!("mount source {path}"))
 }

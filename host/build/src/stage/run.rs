@@ -9,11 +9,12 @@ use kiln_rootfs::Rootfs;
 use kiln_rootfs::changes::ChangeSet;
 use kiln_runner::{ExitStatus, Kind, Limits, Network, OutputSink, RunError, Runner, Step, Stream};
 
+use super::cached::{KeyBy, Looked};
 use super::filesystem::LayerContent;
 use super::held::HeldOutput;
 use super::mounts::StepMounts;
 use super::{Done, StageRun};
-use crate::cache::KeyBuilder;
+use crate::cache::{Key, KeyBuilder};
 use crate::engine::Engine;
 use crate::error::{BuildError, Context, ErrorKind, Result};
 use crate::events::{Event, StepId};
@@ -40,31 +41,43 @@ impl StageRun<'_> {
             RunNetwork::Host => Network::Default,
             RunNetwork::Default => self.cx.request.network,
         };
+        let message = format!("RUN {} # buildkit", self.run_message(&argv));
+        let looked = self.look_up_step(&message, mounts.read_images(), &|stage, by| {
+            stage.run_key(&argv, network, &mounts, by)
+        })?;
+        let keys = match looked {
+            Looked::Done(done) => return Ok(done),
+            Looked::Missing(keys) => keys,
+        };
+        let content = self.run_now(argv, network, &mounts)?;
+        let created = self.add_layer(&keys, content)?;
+        commit(&mut self.config, message, true, Some(created));
+        Ok(Done::Executed)
+    }
+
+    /// The addresses of `--add-host` are no part of it, as in BuildKit: services of a pipeline have
+    /// others each time.
+    fn run_key(
+        &self,
+        argv: &[String],
+        network: Network,
+        mounts: &StepMounts,
+        by: KeyBy,
+    ) -> Result<Key> {
         let mut key = KeyBuilder::new("run");
         self.key_state(&mut key);
         key.list("argv", argv.iter());
-        key.list(
-            "env",
-            self.variables.env.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().iter(),
-        );
+        let env: Vec<_> = self.variables.env.iter().map(|(n, v)| format!("{n}={v}")).collect();
+        key.list("env", env.iter());
         key.field("user", &self.config.config.user);
         key.field("cwd", &self.config.config.working_dir);
         key.field("network", format!("{network:?}"));
-        let hosts = &self.cx.request.extra_hosts;
-        key.list("hosts", hosts.iter().map(|(n, a)| format!("{n}={a}")).collect::<Vec<_>>().iter());
+        key.list("hosts", self.cx.request.extra_hosts.iter().map(|(name, _)| name));
         key.field("hostname", self.hostname());
-        let ulimits = &self.cx.request.ulimits;
-        key.list("ulimits", ulimits.iter().map(ToString::to_string).collect::<Vec<_>>().iter());
-        mounts.add_to_key(&mut key)?;
-        let key = key.finish();
-        let message = format!("RUN {} # buildkit", self.run_message(&argv));
-        if let Some(done) = self.take_cached(&key, &message)? {
-            return Ok(done);
-        }
-        let content = self.run_now(argv, network, &mounts)?;
-        let created = self.add_layer(Some(&key), content)?;
-        commit(&mut self.config, message, true, Some(created));
-        Ok(Done::Executed)
+        let ulimits: Vec<_> = self.cx.request.ulimits.iter().map(ToString::to_string).collect();
+        key.list("ulimits", ulimits.iter());
+        mounts.add_to_key(self.cx, &mut key, by)?;
+        Ok(key.finish())
     }
 
     fn hostname(&self) -> &str {

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use kiln_dockerfile::instruction::{Instruction, Kind};
+use kiln_rootfs::Rootfs;
+use kiln_rootfs::copy::Source;
 
 use super::{FinishedStage, StageRun};
 use crate::context::ContextDir;
+use crate::engine::Engine;
 use crate::error::Result;
 use crate::plan::Base;
 use crate::request::NamedContext;
@@ -16,6 +19,36 @@ pub(super) enum SourceTree {
     Context(Arc<ContextDir>),
     /// A stage or an image.
     Image(Arc<FinishedStage>),
+}
+
+/// Where files are read, open.
+pub(super) enum Opened {
+    Context(Arc<ContextDir>),
+    Rootfs(Arc<Rootfs>),
+}
+
+impl SourceTree {
+    /// Whether it is a stage or an image.
+    pub(super) fn is_image(&self) -> bool {
+        matches!(self, Self::Image(_))
+    }
+
+    /// Opens the files; those of a stage or an image are unpacked on first use.
+    pub(super) fn open(&self, cx: &Engine<'_>) -> Result<Opened> {
+        Ok(match self {
+            Self::Context(context) => Opened::Context(Arc::clone(context)),
+            Self::Image(stage) => Opened::Rootfs(stage.rootfs(cx)?),
+        })
+    }
+}
+
+impl Opened {
+    pub(super) fn source(&self) -> &dyn Source {
+        match self {
+            Self::Context(context) => context.as_ref(),
+            Self::Rootfs(rootfs) => rootfs.as_ref(),
+        }
+    }
 }
 
 /// What an instruction's `--from` and `from=` name.

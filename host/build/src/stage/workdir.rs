@@ -1,5 +1,6 @@
 //! WORKDIR.
 
+use super::cached::Looked;
 use super::filesystem::LayerContent;
 use super::{Done, StageRun};
 use crate::cache::KeyBuilder;
@@ -21,13 +22,16 @@ impl StageRun<'_> {
             commit(&mut self.config, message, false, self.cx.epoch_time());
             return Ok(Done::Executed);
         }
-        let mut key = KeyBuilder::new("workdir");
-        self.key_state(&mut key);
-        key.field("dir", &dir).field("user", &self.config.config.user);
-        let key = key.finish();
-        if let Some(done) = self.take_cached(&key, &message)? {
-            return Ok(done);
-        }
+        let looked = self.look_up_step(&message, false, &|stage, _| {
+            let mut key = KeyBuilder::new("workdir");
+            stage.key_state(&mut key);
+            key.field("dir", &dir).field("user", &stage.config.config.user);
+            Ok(key.finish())
+        })?;
+        let keys = match looked {
+            Looked::Done(done) => return Ok(done),
+            Looked::Missing(keys) => keys,
+        };
         self.materialise()?;
         let user = self.config.config.user.clone();
         let (uid, gid) = if user.is_empty() { (0, 0) } else { self.owner(&user)? };
@@ -46,7 +50,7 @@ impl StageRun<'_> {
             }
             changes.add(&made);
         }
-        let created = self.add_layer(Some(&key), LayerContent { changes: Some(changes) })?;
+        let created = self.add_layer(&keys, LayerContent { changes: Some(changes) })?;
         commit(&mut self.config, message, true, Some(created));
         Ok(Done::Executed)
     }

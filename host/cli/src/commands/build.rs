@@ -3,19 +3,22 @@
 use kiln_build::{BuildError, Built, ErrorKind, Result};
 use kiln_runner::{Cancel, Unavailable};
 
+use super::call::Call;
 use super::request::request;
 use super::{results, services};
-use crate::args::{BuildArgs, ResultFormat, RunnerChoice};
+use crate::args::{BuildArgs, RunnerChoice};
 use crate::environment::Environment;
 use crate::exit::ExitStatus;
 use crate::{interrupt, progress, report_error};
 
 /// Builds; the digest alone goes to stdout.
 pub(crate) fn run(args: BuildArgs, environment: &Environment) -> ExitStatus {
-    if args.check {
-        return super::check::run(&args, ResultFormat::Text, environment);
-    }
-    match build(&args, environment) {
+    let built = match Call::of(&args) {
+        Ok(call) if call.is_build() => build(&args, environment),
+        Ok(call) => return call.answer(&args, environment),
+        Err(error) => Err(error),
+    };
+    match built {
         Ok(built) => {
             // stdout holds one result: the archive that was sent there, or the digest.
             if !args.output.iter().any(|text| is_stdout(text)) {

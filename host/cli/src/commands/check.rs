@@ -1,11 +1,14 @@
-//! `kiln check` and `kiln build --check`: findings on stdout, exit code 1 when there are any.
+//! `kiln check` and `kiln build --call=check`: findings on stdout, exit code 1 when there are any.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use kiln_build::{BuildRequest, Result};
+use kiln_dockerfile::LineRange;
 use kiln_dockerfile::lint::{Report, Warning};
 use kiln_runner::Cancel;
 use serde_json::{Value, json};
 
-use super::request;
+use super::{request, services};
 use crate::args::{BuildArgs, ResultFormat};
 use crate::environment::Environment;
 use crate::exit::ExitStatus;
@@ -14,7 +17,7 @@ use crate::{progress, report_error};
 
 /// Checks a Dockerfile and prints what was found.
 pub(crate) fn run(args: &BuildArgs, format: ResultFormat, environment: &Environment) -> ExitStatus {
-    match request(args, environment).and_then(|r| findings(&r, format)) {
+    match check(args, environment).and_then(|(request, report)| tell(&request, &report, format)) {
         Ok(clean) => {
             if clean {
                 ExitStatus::Success
@@ -29,25 +32,27 @@ pub(crate) fn run(args: &BuildArgs, format: ResultFormat, environment: &Environm
     }
 }
 
-fn request(args: &BuildArgs, environment: &Environment) -> Result<BuildRequest> {
-    let events = progress::sink(progress::Mode::Quiet);
-    request::request(args, environment, Cancel::default(), events.as_ref())
+fn check(args: &BuildArgs, environment: &Environment) -> Result<(BuildRequest, Report)> {
+    let events = progress::sink(progress::Mode::Plain);
+    let request = request::request(args, environment, Cancel::default(), events.as_ref())?;
+    let services = services::open(args, environment, &request.cancel, None)?;
+    let report = kiln_build::check(&request, &services, events.as_ref(), true);
+    Ok((request, report))
 }
 
 /// Prints the findings; true when there are none.
 #[expect(clippy::print_stdout, reason = "the findings are the command's result")]
-fn findings(request: &BuildRequest, format: ResultFormat) -> Result<bool> {
-    let report = kiln_build::check(request, request.target.is_none());
+fn tell(request: &BuildRequest, report: &Report, format: ResultFormat) -> Result<bool> {
     match format {
-        ResultFormat::Json => println!("{}", as_json(request, &report)),
-        ResultFormat::Text => print!("{}", printable(&as_text(request, &report), true)),
+        ResultFormat::Json => println!("{}", as_json(request, report)),
+        ResultFormat::Text => print!("{}", printable(&as_text(request, report), true)),
     }
-    if report.warnings.is_empty()
-        && let Some(error) = report.error
+    if !report.is_violation
+        && let Some(error) = &report.error
     {
         let text = &request.dockerfile;
         let rendered = error.render(&text.name, &text.text);
-        return Err(kiln_build::BuildError::input(error.message).at(|_| rendered));
+        return Err(kiln_build::BuildError::input(error.message.clone()).at(|_| rendered));
     }
     Ok(report.warnings.is_empty())
 }
@@ -84,19 +89,41 @@ fn lines(request: &BuildRequest, warning: &Warning) -> String {
         .collect()
 }
 
+/// In BuildKit's form.
 fn as_json(request: &BuildRequest, report: &Report) -> Value {
     let warning = |warning: &Warning| {
-        json!({
+        let mut value = json!({
             "ruleName": warning.rule.name,
             "description": warning.rule.description,
-            "url": warning.rule.url,
             "detail": warning.detail,
-            "location": {
-                "file": request.dockerfile.name,
-                "start": warning.lines.start,
-                "end": warning.lines.end,
-            },
-        })
+            "location": location(warning.lines),
+        });
+        if !warning.rule.url.is_empty() {
+            value["url"] = warning.rule.url.into();
+        }
+        value
     };
-    json!({ "warnings": report.warnings.iter().map(warning).collect::<Vec<_>>() })
+    let mut value = json!({
+        "warnings": report.warnings.iter().map(warning).collect::<Vec<_>>(),
+        "sources": [{
+            "filename": request.dockerfile.name,
+            "language": "Dockerfile",
+            "data": source(request),
+        }],
+    });
+    if let Some(error) = &report.error {
+        value["buildError"] =
+            json!({ "message": error.message, "location": location(error.lines) });
+    }
+    value
+}
+
+/// The lines of an instruction.
+pub(super) fn location(lines: LineRange) -> Value {
+    json!({ "ranges": [{ "start": { "line": lines.start }, "end": { "line": lines.end } }] })
+}
+
+/// The Dockerfile's text.
+pub(super) fn source(request: &BuildRequest) -> String {
+    STANDARD.encode(&request.dockerfile.text)
 }

@@ -65,7 +65,12 @@ pub(super) fn request(
     if let Some(socket) = ssh.get("default") {
         for_git.insert("SSH_AUTH_SOCK".to_owned(), socket.to_string_lossy().into_owned());
     }
-    let remotes = Remotes::new(&work_dir, &for_git, &cancel);
+    let secrets = args
+        .secret
+        .iter()
+        .map(|text| secrets::secret(text, environment))
+        .collect::<Result<BTreeMap<_, _>>>()?;
+    let remotes = Remotes::new(&work_dir, &for_git, &cancel).with_secrets(&secrets);
     let inputs = context::open(&args.context, args.file.as_deref(), &build_args, &remotes, events)?;
     Ok(BuildRequest {
         context: inputs.context,
@@ -110,11 +115,7 @@ pub(super) fn request(
             CompressionChoice::Uncompressed => Compression::None,
         },
         work_dir,
-        secrets: args
-            .secret
-            .iter()
-            .map(|text| secrets::secret(text, environment))
-            .collect::<Result<_>>()?,
+        secrets,
         ssh,
         remotes: Arc::new(remotes),
         cancel,

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::CHECK_ARG;
-use crate::LineRange;
+use super::{CHECK_ARG, RULES};
 use crate::args::BuildArgs;
-use crate::parse::DirectiveScanner;
+use crate::parse::{self, DirectiveScanner};
 use crate::quote::{parse_bool, quote};
+use crate::{LineRange, suggest};
 
 /// Which rules apply.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -98,6 +98,48 @@ impl Config {
     }
 }
 
+/// A name in `# check=skip=` or `experimental=` that no rule has: BuildKit passes over it in silence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownRule {
+    /// The name as written.
+    pub name: String,
+    /// The rule that is meant, perhaps.
+    pub near: Option<&'static str>,
+    /// Its line; zero for a build argument.
+    pub line: usize,
+}
+
+/// The names of rules that a file's options misspell; none of a file that cannot be parsed.
+pub fn unknown_rules(source: &str, build_args: &BuildArgs) -> Vec<UnknownRule> {
+    let mut options = Vec::new();
+    match build_args.get(CHECK_ARG) {
+        Some(text) => options.push((Config::parse(text), 0)),
+        None => options.extend(directive(source).map(|(text, line)| (Config::parse(&text), line))),
+    }
+    for node in parse::parse(source).map(|ast| ast.nodes).unwrap_or_default() {
+        let own = node.comments.iter().find_map(|comment| check_of(comment));
+        options.extend(own.map(|config| (config, node.lines.start)));
+    }
+    let mut unknown = Vec::new();
+    for (config, line) in options {
+        let Ok(config) = config else { continue };
+        for name in config.skip.into_iter().chain(config.experimental) {
+            let names = || RULES.iter().map(|rule| rule.name);
+            if names().all(|known| known != name) {
+                let same = names().find(|known| known.eq_ignore_ascii_case(&name));
+                let near = same.or_else(|| suggest::nearest(&name, names()));
+                unknown.push(UnknownRule { near, name, line });
+            }
+        }
+    }
+    unknown
+}
+
+/// Whether findings make the build fail.
+pub fn fails_on_findings(source: &str, build_args: &BuildArgs) -> bool {
+    Config::of(source, build_args).is_ok_and(|config| config.error)
+}
+
 /// The `check` directive at the top of a file, with its line.
 fn directive(source: &str) -> Option<(String, usize)> {
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);
@@ -140,6 +182,23 @@ mod tests {
         for (text, expected) in table {
             assert_eq!(Config::parse(text).unwrap_err().to_string(), expected);
         }
+    }
+
+    #[test]
+    fn misspelt_rules_are_found() {
+        let source = "# check=skip=StageNameCasin,all;experimental=x\n\
+                      FROM scratch\n# check=skip=UNDEFINEDVAR,UndefinedVar\nENV a=b\n";
+        let found = unknown_rules(source, &BuildArgs::new());
+        let found: Vec<_> = found.iter().map(|r| (r.name.as_str(), r.near, r.line)).collect();
+        let expected = [
+            ("StageNameCasin", Some("StageNameCasing"), 1),
+            ("all", None, 1),
+            ("x", None, 1),
+            ("UNDEFINEDVAR", Some("UndefinedVar"), 4),
+        ];
+        assert_eq!(found, expected);
+        let given = BuildArgs::from([(CHECK_ARG.to_owned(), "skip=all".to_owned())]);
+        assert_eq!(unknown_rules("FROM scratch\n", &given), []);
     }
 
     #[test]

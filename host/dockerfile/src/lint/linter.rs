@@ -66,7 +66,8 @@ impl Linter {
                 first.lines,
             ))
         };
+        let is_violation = error.is_none();
         let error = error.or_else(violation);
-        Report { warnings: self.warnings, error }
+        Report { is_violation: is_violation && error.is_some(), warnings: self.warnings, error }
     }
 }

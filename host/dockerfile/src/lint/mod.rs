@@ -10,9 +10,9 @@ mod from;
 mod linter;
 mod rules;
 mod stage;
-mod state;
+pub(crate) mod state;
 
-pub use config::{CheckError, Config};
+pub use config::{CheckError, Config, UnknownRule, fails_on_findings, unknown_rules};
 pub use rules::{RULES, Rule};
 
 use crate::args::{BuildArgs, GlobalArgs};
@@ -96,6 +96,8 @@ pub struct Report {
     pub warnings: Vec<Warning>,
     /// What ended the checks, or the findings themselves with `error=true`.
     pub error: Option<Diagnostic>,
+    /// Whether the error is that there are findings.
+    pub is_violation: bool,
 }
 
 /// Checks the text of a Dockerfile.
@@ -105,7 +107,7 @@ pub fn lint(source: &str, options: &Options<'_>) -> Report {
         Err((error, lines)) => {
             let message = format!("failed to parse check options: {error}");
             let error = Diagnostic::new(message, Span::default(), lines);
-            return Report { warnings: Vec::new(), error: Some(error) };
+            return Report { warnings: Vec::new(), error: Some(error), is_violation: false };
         }
     };
     let error = run(source, options, &mut linter).err();

@@ -11,7 +11,7 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 
 /// The state of a stage, over that of the stage it is based on.
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(crate) struct State {
     /// The finished stage below; shared, since a thousand stages may be based on each other.
     base: Option<Rc<State>>,
     env: BTreeMap<String, String>,
@@ -20,26 +20,26 @@ pub(super) struct State {
     /// Bytes of all values ever set, here and below.
     size: usize,
     /// The base image is not known: a variable may come from there.
-    pub(super) is_open: bool,
-    pub(super) has_shell: bool,
-    pub(super) has_workdir: bool,
+    pub(crate) is_open: bool,
+    pub(crate) has_shell: bool,
+    pub(crate) has_workdir: bool,
     /// Triggers to run at the start of this stage.
-    pub(super) triggers: Vec<String>,
+    pub(crate) triggers: Vec<String>,
     /// Triggers for stages based on this one.
-    pub(super) onbuild: Vec<String>,
+    pub(crate) onbuild: Vec<String>,
     /// The last instruction of each kind that counts once in a stage.
-    pub(super) cmd: Option<Box<Instruction>>,
-    pub(super) entrypoint: Option<Box<Instruction>>,
-    pub(super) healthcheck: Option<Box<Instruction>>,
+    pub(crate) cmd: Option<Box<Instruction>>,
+    pub(crate) entrypoint: Option<Box<Instruction>>,
+    pub(crate) healthcheck: Option<Box<Instruction>>,
 }
 
 /// The variables have become too many.
 #[derive(Debug)]
-pub(super) struct TooLarge;
+pub(crate) struct TooLarge;
 
 impl State {
     /// The state over an image; none stands for an image that is not known.
-    pub(super) fn over(image: Option<&super::BaseImage>) -> Self {
+    pub(crate) fn over(image: Option<&super::BaseImage>) -> Self {
         let mut state = State { is_open: image.is_none(), ..State::default() };
         if let Some(image) = image {
             state.env.extend(image.env.iter().cloned());
@@ -51,7 +51,7 @@ impl State {
     }
 
     /// The state at the start of a stage based on a finished one.
-    pub(super) fn after(base: &Rc<State>) -> Self {
+    pub(crate) fn after(base: &Rc<State>) -> Self {
         State {
             base: Some(Rc::clone(base)),
             size: base.size,
@@ -63,25 +63,25 @@ impl State {
         }
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<String> {
+    pub(crate) fn get(&self, name: &str) -> Option<String> {
         self.levels().find_map(|state| state.env.get(name).cloned())
     }
 
-    pub(super) fn set(&mut self, name: &str, value: String) -> Result<(), TooLarge> {
+    pub(crate) fn set(&mut self, name: &str, value: String) -> Result<(), TooLarge> {
         self.size += value.len();
         self.env.insert(name.to_owned(), value);
         if self.size > MAX_ENVIRONMENT { Err(TooLarge) } else { Ok(()) }
     }
 
-    pub(super) fn declare(&mut self, name: &str) {
+    pub(crate) fn declare(&mut self, name: &str) {
         self.args.insert(name.to_owned());
     }
 
-    pub(super) fn is_declared(&self, name: &str) -> bool {
+    pub(crate) fn is_declared(&self, name: &str) -> bool {
         self.levels().any(|state| state.args.contains(name))
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.levels().flat_map(|state| state.env.keys().map(String::as_str))
     }
 

@@ -27,16 +27,24 @@ impl Unpacker<'_> {
             return Err(refused(&entry.path, "only a directory can be the root"));
         }
         self.leave_parent()?;
+        // An archive says nothing of the directory that it goes into, as in BuildKit.
+        if self.added.is_some() {
+            return Ok(());
+        }
         let root = self.rootfs.root_fd();
         self.directory_metadata(root, entry)
     }
 
+    /// Makes what an entry describes; says whether it was not there already just so.
     pub(super) fn make(
         &mut self,
         entry: &Entry,
         name: &[u8],
         reader: &mut LayerReader<&mut dyn Read>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
+        if self.added.is_some() && self.is_there(entry, name, reader)? {
+            return Ok(false);
+        }
         // At most one obstacle: after its removal nothing is in the way.
         for attempt in 0..2 {
             match self.try_make(entry, name, reader) {
@@ -46,9 +54,12 @@ impl Unpacker<'_> {
                     self.rootfs
                         .remove_all_at(parent.fd.as_fd(), name)
                         .at("replace", &entry.path)?;
+                    if let Some(added) = &mut self.added {
+                        added.delete(&canonical);
+                    }
                     self.removed_something(&canonical)?;
                 }
-                result => return result,
+                result => return result.map(|()| true),
             }
         }
         Err(Errno::EXIST).at("unpack", &entry.path)
@@ -84,11 +95,22 @@ impl Unpacker<'_> {
         let made =
             openat(self.here()?.fd.as_fd(), name, flags | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR);
         let mut file = File::from(made.at("unpack", &entry.path)?);
-        let hash =
-            write_data(&mut file, size, reader, &mut self.buffer).at("write", &entry.path)?;
-        self.stats.bytes += size;
+        let hash = write_data(&mut file, size, reader, &mut self.buffer);
+        self.end_file(file, entry, hash.at("write", &entry.path)?)
+    }
+
+    /// Gives a written file all but its content; `hash` is the content's.
+    pub(super) fn end_file(
+        &mut self,
+        file: File,
+        entry: &Entry,
+        hash: Option<ContentHash>,
+    ) -> Result<()> {
+        if let Kind::File { size } = entry.kind {
+            self.stats.bytes += size;
+        }
         let mode = S_IFREG | entry.mode;
-        self.rootfs.settle(file.as_fd(), owner(entry), mode).at("chown", &entry.path)?;
+        self.rootfs.settle(file.as_fd(), self.owner(entry), mode).at("chown", &entry.path)?;
         self.set_xattrs(file.as_fd(), entry)?;
         set_mtime(file.as_fd(), entry)?;
         let Some(hash) = hash else { return Ok(()) };
@@ -124,7 +146,8 @@ impl Unpacker<'_> {
         let dir = self.here()?.fd.as_fd();
         symlinkat(target, dir, name).at("unpack", &entry.path)?;
         let made = self.rootfs.path_at(dir, name).at("unpack", &entry.path)?;
-        let (uid, gid) = (Some(entry.uid), Some(entry.gid));
+        let Owner { uid, gid } = self.owner(entry);
+        let (uid, gid) = (Some(uid), Some(gid));
         self.rootfs.change_owner(made.as_fd(), uid, gid).at("chown", &entry.path)?;
         self.stats.dropped_xattrs += entry.xattrs.len() as u64;
         set_mtime(made.as_fd(), entry)?;
@@ -156,7 +179,8 @@ impl Unpacker<'_> {
         let dir = self.here()?.fd.as_fd();
         rootfs.mknod_at(dir, name, kind, entry.mode, rdev).at("mknod", &entry.path)?;
         let made = rootfs.path_at(dir, name).at("mknod", &entry.path)?;
-        let (uid, gid) = (Some(entry.uid), Some(entry.gid));
+        let Owner { uid, gid } = self.owner(entry);
+        let (uid, gid) = (Some(uid), Some(gid));
         rootfs.change_owner(made.as_fd(), uid, gid).at("chown", &entry.path)?;
         rootfs.change_mode(made.as_fd(), entry.mode).at("chmod", &entry.path)?;
         self.stats.dropped_xattrs += entry.xattrs.len() as u64;
@@ -165,7 +189,7 @@ impl Unpacker<'_> {
 
     fn directory_metadata(&mut self, fd: BorrowedFd<'_>, entry: &Entry) -> Result<()> {
         let mode = S_IFDIR | entry.mode;
-        self.rootfs.settle(fd, owner(entry), mode).at("chown", &entry.path)?;
+        self.rootfs.settle(fd, self.owner(entry), mode).at("chown", &entry.path)?;
         // A merged directory is described by the newest layer alone.
         for name in self.rootfs.xattr_names(fd).at("listxattr", &entry.path)? {
             if is_content(&name) && !entry.xattrs.contains_key(&name) {
@@ -204,9 +228,20 @@ fn write_data(
     reader: &mut LayerReader<&mut dyn Read>,
     buffer: &mut [u8],
 ) -> std::io::Result<Option<ContentHash>> {
-    let mut hash = ContentHash::new();
+    write_rest(file, 0, size, ContentHash::new(), reader, buffer)
+}
+
+/// Writes a file's content from `position` on, where the file's offset is; `hash` has what is
+/// before.
+pub(super) fn write_rest(
+    file: &mut File,
+    mut position: u64,
+    size: u64,
+    mut hash: ContentHash,
+    reader: &mut LayerReader<&mut dyn Read>,
+    buffer: &mut [u8],
+) -> std::io::Result<Option<ContentHash>> {
     let mut data = reader.data();
-    let mut position = 0;
     let mut holes = false;
     while position < size {
         let hole = data.skip_hole();
@@ -238,10 +273,6 @@ fn is_dir(dir: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<bool> {
 fn identity(dir: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<(u32, u32, u64)> {
     let stat = stat_at(dir, name)?;
     Ok((stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino))
-}
-
-fn owner(entry: &Entry) -> Owner {
-    Owner { uid: entry.uid, gid: entry.gid }
 }
 
 fn set_mtime(fd: BorrowedFd<'_>, entry: &Entry) -> Result<()> {

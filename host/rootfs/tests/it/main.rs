@@ -1,5 +1,6 @@
 //! Tests of whole operations, in every mode that this machine allows.
 
+mod archives;
 mod copying;
 mod full;
 mod image;

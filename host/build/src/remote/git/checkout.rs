@@ -8,8 +8,10 @@ use kiln_rootfs::path;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 
 use super::command::{Command, Doing, Failure};
-use super::{Commit, GitSource, is_commit};
+use super::config::Config;
+use super::{Commit, GitSource, is_commit, submodules};
 use crate::error::{BuildError, Context, ErrorKind, Result};
+use crate::remote::redact;
 
 /// Where the objects are when `.git` is not kept, beside the files.
 const OBJECTS: &str = "objects";
@@ -41,6 +43,7 @@ pub(in crate::remote) fn checkout(
     commit: &Commit,
     dir: &Path,
     git: &Command<'_>,
+    config: &mut Config<'_>,
 ) -> Result<Checkout> {
     let shown = source.shown();
     let files = dir.join(FILES);
@@ -70,16 +73,15 @@ pub(in crate::remote) fn checkout(
     }
     git.run(&["checkout", "--quiet", "--force", "--detach", found])
         .doing(|| format!("failed to checkout remote {shown}"))?;
-    if source.submodules && files.join(".gitmodules").is_file() {
-        let update = ["submodule", "update", "--init", "--recursive", "--depth=1"];
-        shallow(&git, &update).doing(|| format!("failed to update submodules for {shown}"))?;
+    if source.submodules {
+        submodules::update(&git, &files, &source.remote, config, &shown)?;
     }
     let time = git
         .run(&["show", "--no-patch", "--format=%ct", found])
         .doing(|| format!("read commit {found} of {shown}"))?;
     let time = time.trim().parse().unwrap_or(0);
     if keep {
-        tidy(source, &git, &git_dir)?;
+        tidy(&git, &git_dir)?;
     }
     normalise(&files, keep, source.commit_times.then_some(time))?;
     Ok(Checkout { dir: descend(&files, &source.subdir)?, time })
@@ -113,7 +115,7 @@ fn fetch(
 }
 
 /// Runs a command, and once more without `--depth=1` where a server cannot do that.
-fn shallow(git: &Command<'_>, args: &[&str]) -> std::result::Result<(), Failure> {
+pub(super) fn shallow(git: &Command<'_>, args: &[&str]) -> std::result::Result<(), Failure> {
     match git.run(args) {
         Err(failure) if failure.says(&NOT_SHALLOW) => {
             let whole: Vec<&str> = args.iter().copied().filter(|arg| *arg != "--depth=1").collect();
@@ -123,16 +125,48 @@ fn shallow(git: &Command<'_>, args: &[&str]) -> std::result::Result<(), Failure>
     }
 }
 
-/// Removes from a kept `.git` what is not the repository's: passwords, traces of the fetch.
-fn tidy(source: &GitSource, git: &Command<'_>, git_dir: &Path) -> Result<()> {
-    git.run(&["remote", "set-url", "origin", &source.shown()]).doing(|| "git remote".to_owned())?;
-    git.run(&["reflog", "expire", "--all", "--expire=now"]).doing(|| "git reflog".to_owned())?;
-    let trace = git_dir.join("FETCH_HEAD");
-    match std::fs::remove_file(&trace) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+/// Removes from a kept `.git` what is not the repository's: passwords, traces of the fetch. Those
+/// of submodules are below it.
+fn tidy(git: &Command<'_>, git_dir: &Path) -> Result<()> {
+    let mut pending = vec![git_dir.to_owned()];
+    while let Some(dir) = pending.pop() {
+        let what = || format!("tidy {}", dir.display());
+        for entry in std::fs::read_dir(&dir).context(ErrorKind::Environment, what)? {
+            let entry = entry.context(ErrorKind::Environment, what)?;
+            let kind = entry.file_type().context(ErrorKind::Environment, what)?;
+            let path = entry.path();
+            match entry.file_name().to_str() {
+                Some("logs") if kind.is_dir() => std::fs::remove_dir_all(&path),
+                Some("FETCH_HEAD") if kind.is_file() => std::fs::remove_file(&path),
+                Some("config") if kind.is_file() => {
+                    hide_passwords(git, &path)?;
+                    Ok(())
+                }
+                _ => {
+                    if kind.is_dir() {
+                        pending.push(path);
+                    }
+                    Ok(())
+                }
+            }
+            .context(ErrorKind::Environment, what)?;
+        }
     }
-    .context(ErrorKind::Environment, || format!("remove {}", trace.display()))
+    Ok(())
+}
+
+/// Takes the passwords out of the URLs of a repository's settings.
+fn hide_passwords(git: &Command<'_>, config: &Path) -> Result<()> {
+    let what = || format!("read {}", config.display());
+    let file = config.to_string_lossy();
+    let list = git.run(&["config", "--null", "--file", &file, "--list"]).doing(what)?;
+    for (name, value) in list.split_terminator('\0').filter_map(|entry| entry.split_once('\n')) {
+        let shown = redact(value);
+        if shown != value {
+            git.run(&["config", "--file", &file, "--replace-all", name, &shown]).doing(what)?;
+        }
+    }
+    Ok(())
 }
 
 fn make_dir(dir: &Path) -> Result<()> {

@@ -41,10 +41,12 @@ const PASSED: [&str; 12] = [
 ];
 /// Settings that neither a repository nor a machine decides: no hooks or helpers, no repository
 /// inside another, an end to transfers that stand still.
-const SETTINGS: [&str; 7] = [
+const SETTINGS: [&str; 8] = [
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "credential.helper=",
+    // Redirects are followed by us, who look where they lead.
+    "http.followRedirects=false",
     "safe.bareRepository=explicit",
     "init.defaultBranch=master",
     "http.lowSpeedLimit=1",
@@ -52,10 +54,12 @@ const SETTINGS: [&str; 7] = [
 ];
 
 /// How to run git.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::remote) struct Command<'a> {
     env: &'a BTreeMap<String, String>,
     cancel: &'a Cancel,
+    /// The only file of settings that git reads; it may hold a login.
+    config: PathBuf,
     git_dir: Option<PathBuf>,
     work_tree: Option<PathBuf>,
 }
@@ -70,17 +74,27 @@ pub(super) enum Failure {
 }
 
 impl<'a> Command<'a> {
-    /// git without a repository.
-    pub(in crate::remote) fn new(env: &'a BTreeMap<String, String>, cancel: &'a Cancel) -> Self {
-        Self { env, cancel, git_dir: None, work_tree: None }
+    /// git without a repository, with the settings of a file.
+    pub(in crate::remote) fn new(
+        env: &'a BTreeMap<String, String>,
+        cancel: &'a Cancel,
+        config: PathBuf,
+    ) -> Self {
+        Self { env, cancel, config, git_dir: None, work_tree: None }
     }
 
     /// git in a repository.
     pub(super) fn inside(&self, git_dir: &Path, work_tree: &Path) -> Self {
+        Self { git_dir: Some(git_dir.to_owned()), ..self.at(work_tree) }
+    }
+
+    /// git in a directory of checked out files, which name their repository.
+    pub(super) fn at(&self, work_tree: &Path) -> Self {
         Self {
             env: self.env,
             cancel: self.cancel,
-            git_dir: Some(git_dir.to_owned()),
+            config: self.config.clone(),
+            git_dir: None,
             work_tree: Some(work_tree.to_owned()),
         }
     }
@@ -125,7 +139,7 @@ impl<'a> Command<'a> {
         command
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_GLOBAL", &self.config)
             .env("GIT_ATTR_NOSYSTEM", "1")
             .env("HOME", "/dev/null")
             .env("LC_ALL", "C")
@@ -141,11 +155,10 @@ impl<'a> Command<'a> {
         if let Some(dir) = &self.git_dir {
             command.arg("--git-dir").arg(dir);
         }
-        if let Some(dir) = &self.work_tree {
-            command.arg("--work-tree").arg(dir).current_dir(dir);
-        } else {
-            command.current_dir("/");
+        if let (Some(dir), Some(_)) = (&self.work_tree, &self.git_dir) {
+            command.arg("--work-tree").arg(dir);
         }
+        command.current_dir(self.work_tree.as_deref().unwrap_or(Path::new("/")));
         command
             .args(args)
             .stdin(Stdio::null())
@@ -264,7 +277,8 @@ mod tests {
     fn a_missing_git_is_the_environments_fault() {
         let env = BTreeMap::from([("PATH".to_owned(), "/dev/null:/does/not/exist".to_owned())]);
         let cancel = Cancel::default();
-        let failure = Command::new(&env, &cancel).run(&["version"]).unwrap_err();
+        let failure =
+            Command::new(&env, &cancel, "/dev/null".into()).run(&["version"]).unwrap_err();
         let error = failure.of("");
         assert_eq!(error.kind(), ErrorKind::Environment);
         assert!(error.chain().contains("git was not found"), "{}", error.chain());

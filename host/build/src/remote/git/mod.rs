@@ -2,10 +2,13 @@
 
 mod checkout;
 mod command;
+mod config;
 mod resolve;
+mod submodules;
 
 pub(super) use checkout::checkout;
 pub(super) use command::Command;
+pub(super) use config::Config;
 pub(super) use resolve::resolve;
 
 pub(crate) use checkout::Checkout;
@@ -71,7 +74,7 @@ impl GitSource {
     }
 
     fn check(&self) -> Result<()> {
-        if self.remote.starts_with('-') {
+        if self.remote.starts_with('-') || self.remote.chars().any(char::is_control) {
             return Err(BuildError::input(format!("invalid git repository `{}`", self.remote)));
         }
         if self.reference.starts_with('-') || self.reference.chars().any(char::is_control) {

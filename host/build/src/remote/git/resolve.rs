@@ -3,7 +3,6 @@
 use super::command::{Command, Doing};
 use super::{GitSource, is_commit};
 use crate::error::{BuildError, ErrorKind, Result};
-use crate::remote::metadata;
 
 /// What a reference was resolved to.
 #[derive(Clone, Debug)]
@@ -18,8 +17,6 @@ pub(crate) struct Commit {
 
 /// Asks the server what the source's reference is, and checks it.
 pub(in crate::remote) fn resolve(source: &GitSource, git: &Command<'_>) -> Result<Commit> {
-    metadata::check_repository(&source.remote)
-        .map_err(|refused| BuildError::input(format!("fetch {}: {refused}", source.shown())))?;
     let exactly = |reference: &str, commit: &str| Commit {
         reference: reference.to_owned(),
         object: commit.to_owned(),

@@ -26,6 +26,11 @@ impl<'a, R: Read> Data<'a, R> {
         Self { reader }
     }
 
+    /// Whether the file has holes.
+    pub fn is_sparse(&self) -> bool {
+        self.reader.sparse.is_some()
+    }
+
     /// Passes over the hole at the current position, if there is one, and gives its length in
     /// bytes: who writes the file can leave a hole there too. Without it holes read as zeros.
     pub fn skip_hole(&mut self) -> u64 {
