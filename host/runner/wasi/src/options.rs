@@ -8,7 +8,8 @@ use std::time::Duration;
 pub struct Options {
     /// Bytes of memory of one guest; a decompression bomb or a regular expression grows here.
     pub guest_memory: usize,
-    /// Bytes of memory of all guests that live at a time; many guests of the largest size.
+    /// Bytes of memory of all guests that live at a time, and of what lies in their pipes; many
+    /// guests of the largest size, many full buffers.
     pub total_memory: usize,
     /// Guests that live at a time; a fork bomb.
     pub processes: usize,

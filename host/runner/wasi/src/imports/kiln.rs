@@ -234,13 +234,15 @@ fn getppid(process: &mut Process, _: &mut Memory<'_>) -> Result<u32> {
 }
 
 fn make_pipe(process: &mut Process, memory: &mut Memory<'_>, out: u32) -> Result<u32> {
-    give_pipe(process, memory, pipe(), out)
+    let pipe = pipe(&process.kernel.memory);
+    give_pipe(process, memory, pipe, out)
 }
 
 fn make_buffer(process: &mut Process, memory: &mut Memory<'_>, out: u32) -> Result<u32> {
     // Who makes one reads it into its own memory.
     let capacity = process.kernel.options.guest_memory;
-    give_pipe(process, memory, buffer(capacity), out)
+    let buffer = buffer(&process.kernel.memory, capacity);
+    give_pipe(process, memory, buffer, out)
 }
 
 fn give_pipe(

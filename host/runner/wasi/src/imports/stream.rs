@@ -160,6 +160,7 @@ fn write_one(
                 let limit = process.kernel.options.guest_memory >> 20;
                 Err(Fault::Limit(format!("a command's output in memory: more than {limit} MiB")))
             }
+            Err(Refused::NoMemory) => Err(Fault::Limit(process.kernel.memory.passed())),
         },
         Object::Output(stream) => {
             process.kernel.output(*stream, piece);

@@ -1,5 +1,6 @@
 //! The kernel of one step: processes, descriptors, pipes, and the end of it all.
 
+mod budget;
 mod crew;
 mod descriptor;
 mod packaged;
@@ -9,6 +10,7 @@ mod program;
 mod run;
 mod table;
 
+pub(crate) use budget::Budget;
 pub(crate) use crew::Crew;
 pub(crate) use descriptor::{Descriptors, Object, ROOT, Ticket};
 pub(crate) use packaged::Known;
@@ -69,8 +71,8 @@ pub(crate) struct Kernel {
     pub(crate) table: table::Table,
     /// Files of the host held open.
     pub(crate) open_files: Arc<AtomicUsize>,
-    /// Bytes of memory of all guests.
-    pub(crate) memory: AtomicUsize,
+    /// Bytes of memory of all guests, and of what lies in their pipes.
+    pub(crate) memory: Arc<Budget>,
     /// Bytes written to files.
     written: AtomicU64,
     events: SyncSender<Event>,
@@ -96,7 +98,7 @@ impl Kernel {
             has_shell,
             table: table::Table::default(),
             open_files: Arc::default(),
-            memory: AtomicUsize::new(0),
+            memory: Arc::new(Budget::new(options.total_memory)),
             written: AtomicU64::new(0),
             events,
             stopping: AtomicBool::new(false),

@@ -1,5 +1,6 @@
 //! Pipes between guests: bounded byte queues.
 
+use super::Budget;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,6 +14,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_millis(20);
 #[derive(Debug, Default)]
 struct State {
     bytes: VecDeque<u8>,
+    /// The most bytes that there ever were: so many the queue keeps.
+    most: usize,
     readers: usize,
     writers: usize,
 }
@@ -21,6 +24,8 @@ struct State {
 struct Pipe {
     state: Mutex<State>,
     changed: Condvar,
+    /// What the bytes are counted against.
+    budget: Arc<Budget>,
     /// Bytes that it holds.
     capacity: usize,
     /// What a writer does when it is full.
@@ -45,6 +50,12 @@ impl Pipe {
     }
 }
 
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        self.budget.give_back(self.lock().most);
+    }
+}
+
 /// The end that is read.
 #[derive(Debug)]
 pub(crate) struct Reader(Arc<Pipe>);
@@ -54,19 +65,19 @@ pub(crate) struct Reader(Arc<Pipe>);
 pub(crate) struct Writer(Arc<Pipe>);
 
 /// A new pipe.
-pub(crate) fn pipe() -> (Reader, Writer) {
-    ends(CAPACITY, Full::Waits)
+pub(crate) fn pipe(budget: &Arc<Budget>) -> (Reader, Writer) {
+    ends(budget, CAPACITY, Full::Waits)
 }
 
 /// A pipe that takes so many bytes before anybody reads, and no more.
-pub(crate) fn buffer(capacity: usize) -> (Reader, Writer) {
-    ends(capacity, Full::Fails)
+pub(crate) fn buffer(budget: &Arc<Budget>, capacity: usize) -> (Reader, Writer) {
+    ends(budget, capacity, Full::Fails)
 }
 
-fn ends(capacity: usize, full: Full) -> (Reader, Writer) {
-    let state = State { readers: 1, writers: 1, ..State::default() };
-    let pipe = Pipe { state: Mutex::new(state), changed: Condvar::new(), capacity, full };
-    let pipe = Arc::new(pipe);
+fn ends(budget: &Arc<Budget>, capacity: usize, full: Full) -> (Reader, Writer) {
+    let state = Mutex::new(State { readers: 1, writers: 1, ..State::default() });
+    let budget = Arc::clone(budget);
+    let pipe = Arc::new(Pipe { state, changed: Condvar::new(), budget, capacity, full });
     (Reader(Arc::clone(&pipe)), Writer(pipe))
 }
 
@@ -108,6 +119,8 @@ pub(crate) enum Refused {
     Broken,
     /// A buffer is full.
     Full,
+    /// The step's memory is.
+    NoMemory,
 }
 
 impl Writer {
@@ -132,6 +145,11 @@ impl Writer {
                 continue;
             }
             let (now, later) = bytes.split_at(room.min(bytes.len()));
+            let more = (state.bytes.len() + now.len()).saturating_sub(state.most);
+            state.most += more;
+            if more > 0 && !self.0.budget.take(more) {
+                return Ok(Err(Refused::NoMemory));
+            }
             state.bytes.extend(now);
             bytes = later;
             self.0.changed.notify_all();
@@ -163,6 +181,10 @@ mod tests {
         Ok(())
     }
 
+    fn pipe() -> (Reader, Writer) {
+        super::pipe(&Arc::new(Budget::new(CAPACITY)))
+    }
+
     #[test]
     fn bytes_come_out_in_order_and_the_end_is_seen() {
         let (reader, writer) = pipe();
@@ -191,11 +213,28 @@ mod tests {
 
     #[test]
     fn a_buffer_takes_what_it_holds_without_a_reader() {
-        let (reader, writer) = buffer(2 * CAPACITY);
+        let (reader, writer) = buffer(&Arc::new(Budget::new(2 * CAPACITY)), 2 * CAPACITY);
         assert_eq!(writer.write(&[7; 2 * CAPACITY], alive), Ok(Ok(())));
         assert_eq!(writer.write(b"x", alive), Ok(Err(Refused::Full)));
         assert_eq!(reader.read(&mut [0; 1], alive), Ok(1));
         assert_eq!(writer.write(b"x", alive), Ok(Ok(())));
+    }
+
+    #[test]
+    fn what_pipes_hold_is_memory_of_the_step() {
+        let budget = Arc::new(Budget::new(3 * CAPACITY));
+        let full = [7; 2 * CAPACITY];
+        let (first_reader, first) = buffer(&budget, 2 * CAPACITY);
+        let (second_reader, second) = buffer(&budget, 2 * CAPACITY);
+        assert_eq!(first.write(&full, alive), Ok(Ok(())));
+        // What was read makes room in the buffer, but the buffer keeps its memory.
+        assert_eq!(first_reader.read(&mut [0; CAPACITY], alive), Ok(CAPACITY));
+        assert_eq!(first.write(&[7; CAPACITY], alive), Ok(Ok(())));
+        assert_eq!(second.write(&full, alive), Ok(Err(Refused::NoMemory)));
+        drop((first, first_reader, second, second_reader));
+        let (_reader, third) = buffer(&budget, 3 * CAPACITY);
+        assert_eq!(third.write(&full, alive), Ok(Ok(())), "all was given back");
+        assert_eq!(third.write(&full[..CAPACITY], alive), Ok(Ok(())));
     }
 
     #[test]

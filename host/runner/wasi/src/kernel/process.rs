@@ -118,7 +118,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.kernel.memory.fetch_sub(self.memory_size, Ordering::SeqCst);
+        self.kernel.memory.give_back(self.memory_size);
     }
 }
 
@@ -136,11 +136,9 @@ impl ResourceLimiter for Process {
             return Err(End::Stopped.into());
         }
         let more = desired.saturating_sub(current);
-        let total = self.kernel.memory.fetch_add(more, Ordering::SeqCst).saturating_add(more);
         self.memory_size += more;
-        if total > options.total_memory {
-            let limit = options.total_memory >> 20;
-            self.kernel.stop(Stop::Limit(format!("memory of all guests: more than {limit} MiB")));
+        if !self.kernel.memory.take(more) {
+            self.kernel.stop(Stop::Limit(self.kernel.memory.passed()));
             return Err(End::Stopped.into());
         }
         Ok(true)

@@ -23,8 +23,8 @@ const PREVIEW1: &str = "args_get ii, args_sizes_get ii, environ_get ii, environ_
 const KILN: &str = "open iiii, stat iiii, fstat ii, access iii, chmod iii, fchmod ii, chown iiiii, \
     fchown iii, mkdir iii, mknod iiiii, link iiiii, symlink iiii, readlink iiii, rename iiiii, \
     unlink ii, rmdir ii, utimens iiiIiIi, getxattr iiiiiii, setxattr iiiiiiii, listxattr iiiii, \
-    removexattr iiiii, chdir ii, getcwd ii, umask i, spawn ii, find_program iiiiii, wait iii, kill ii, \
-    getpid, getppid, pipe i, dup i, dup2 ii, close i, getids i, setids ii, getgroups ii, setgroups ii, \
+    removexattr iiiii, chdir ii, getcwd ii, umask i, spawn ii, run iii, find_program iiiiii, wait iii, \
+    kill ii, getpid, getppid, pipe i, buffer i, dup i, dup2 ii, close i, getids i, setids ii, getgroups ii, setgroups ii, \
     needs_native ii, flavor, hostname ii, nproc, fork i";
 
 /// A module whose `_start` calls one import with the same number everywhere.
@@ -157,4 +157,37 @@ fn allocated_bytes_count_as_written() {
         matches!(&result, Err(RunError::Limit(what)) if what.contains("written")),
         "{result:?}"
     );
+}
+
+#[test]
+fn what_lies_in_pipes_is_memory_too() {
+    let options = Options { guest_memory: 32 << 20, total_memory: 48 << 20, ..Options::default() };
+    let Some(stage) = Stage::with(options) else { return };
+    // So many buffers, in each of which 24 MiB are left unread.
+    let fill = |buffers: u32| {
+        let text = format!(
+            "(module
+              (import \"kiln\" \"buffer\" (func $buffer (param i32) (result i32)))
+              (import \"wasi_snapshot_preview1\" \"fd_write\"
+                (func $write (param i32 i32 i32 i32) (result i32)))
+              (memory (export \"memory\") 2)
+              (data (i32.const 0) \"\\00\\00\\01\\00\\00\\00\\01\\00\")
+              (func (export \"_start\") (local $n i32) (local $k i32)
+                (loop $buffers
+                  (if (call $buffer (i32.const 64)) (then (unreachable)))
+                  (local.set $k (i32.const 384))
+                  (loop $writes
+                    (if (call $write (i32.load (i32.const 68)) (i32.const 0) (i32.const 1)
+                          (i32.const 96))
+                      (then (unreachable)))
+                    (local.set $k (i32.sub (local.get $k) (i32.const 1)))
+                    (br_if $writes (local.get $k)))
+                  (local.set $n (i32.add (local.get $n) (i32.const 1)))
+                  (br_if $buffers (i32.lt_u (local.get $n) (i32.const {buffers}))))))"
+        );
+        run(&stage, &wat::parse_str(text).unwrap())
+    };
+    assert_eq!(fill(1).unwrap(), 0);
+    let result = fill(2);
+    assert!(matches!(&result, Err(RunError::Limit(what)) if what.contains("memory of all guests")));
 }
