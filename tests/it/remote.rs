@@ -116,6 +116,14 @@ fn a_password_in_a_url_is_never_shown() {
 }
 
 #[test]
+fn a_signature_in_a_url_that_was_given_is_never_shown() {
+    let kiln = Kiln::with("FROM scratch\nARG URL\nADD $URL /\n");
+    let failed = kiln.build_fails(&["--build-arg", "URL=http://127.0.0.1:1/file?sig=hunter2"]);
+    failed.expect(4, "127.0.0.1:1/file?xxxxx");
+    assert!(!failed.stderr.contains("hunter2"), "{}", failed.stderr);
+}
+
+#[test]
 fn what_a_checksum_names_is_not_fetched_again() {
     let kiln = Kiln::new();
     write(kiln.path("www/hello"), "hello");

@@ -16,7 +16,7 @@ use kiln_rootfs::copy::{HostDir, Source};
 
 use crate::archive::{self, Sniffed};
 use crate::error::{BuildError, Context, ErrorKind, Result};
-use crate::remote::{GitSource, Remotes, redact};
+use crate::remote::{GitSource, Remotes, public, redact};
 
 /// The name that the file of a web address has in its context, as in BuildKit.
 const FETCHED_NAME: &str = "context";
@@ -100,7 +100,8 @@ impl ContextSource {
     pub fn shown(&self) -> String {
         match self {
             Self::Directory(path) | Self::Archive(path) => path.display().to_string(),
-            Self::Http(url) | Self::Git(url) => redact(url),
+            Self::Http(url) => public(url),
+            Self::Git(url) => redact(url),
         }
     }
 
@@ -180,7 +181,7 @@ impl BuildContext {
 
     fn from_url(url: &str, unpack: bool, remotes: &Remotes) -> Result<Self> {
         let file = remotes.http(url, FETCHED_NAME, Algorithm::Sha256)?;
-        let shown = redact(url);
+        let shown = public(url);
         let what = || format!("read the context {shown}");
         let path = file.dir.join(&file.name);
         let open = || std::fs::File::open(&path).and_then(Sniffed::new);

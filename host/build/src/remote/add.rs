@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::git::{Commit, GitSource};
 use super::http::file_name;
-use super::{Remotes, redact};
+use super::{Remotes, public};
 use crate::archive::{self, Sniffed};
 use crate::error::{BuildError, Context, ErrorKind, Result};
 
@@ -99,7 +99,7 @@ impl Remote {
                 if let Some(expected) = checksum.filter(|expected| *expected != file.digest) {
                     let message = format!(
                         "digest mismatch for {}: {} (expected: {expected})",
-                        redact(url),
+                        public(url),
                         file.digest
                     );
                     return Err(BuildError::failed(message));

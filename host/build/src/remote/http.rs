@@ -12,7 +12,7 @@ use kiln_runner::Cancel;
 use reqwest::header::{AUTHORIZATION, HeaderValue, LAST_MODIFIED};
 use reqwest::{Response, Url};
 
-use super::{auth, client, metadata, redact};
+use super::{auth, client, metadata, public, redact};
 use crate::error::{BuildError, Context, ErrorKind, Result};
 use crate::request::Secret;
 use crate::schedule::cancelled;
@@ -54,7 +54,7 @@ pub(crate) struct HttpFile {
 /// # Errors
 /// What is no URL, and names that are no file names.
 pub(crate) fn file_name(url: &str) -> Result<String> {
-    let wrong = |why: &str| BuildError::input(format!("invalid URL {}: {why}", redact(url)));
+    let wrong = |why: &str| BuildError::input(format!("invalid URL {}: {why}", public(url)));
     let parsed = Url::parse(url).map_err(|error| wrong(&error.to_string()))?;
     let last = parsed.path().trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     let name = percent_decode(last).ok_or_else(|| wrong("its path is not UTF-8"))?;
@@ -104,9 +104,9 @@ pub(super) fn download(
     fetch: Fetch<'_>,
 ) -> Result<HttpFile> {
     let parsed = Url::parse(url)
-        .map_err(|error| BuildError::input(format!("invalid URL {}: {error}", redact(url))))?;
+        .map_err(|error| BuildError::input(format!("invalid URL {}: {error}", public(url))))?;
     metadata::check(&parsed)
-        .map_err(|refused| BuildError::input(format!("GET {}: {refused}", redact(url))))?;
+        .map_err(|refused| BuildError::input(format!("GET {}: {refused}", public(url))))?;
     let login = auth::for_file(fetch.secrets, &parsed)?;
     let client = client::new(url, fetch.env)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -125,7 +125,7 @@ pub(super) fn download(
         if !status.is_success() {
             return Err(BuildError::new(
                 ErrorKind::Registry,
-                format!("GET {}: invalid response status {status}", redact(url)),
+                format!("GET {}: invalid response status {status}", public(url)),
             ));
         }
         let modified = response
@@ -176,7 +176,7 @@ async fn save(
     let too_long = || {
         BuildError::new(
             ErrorKind::Registry,
-            format!("GET {}: the body is longer than {limit} bytes", redact(url)),
+            format!("GET {}: the body is longer than {limit} bytes", public(url)),
         )
     };
     if response.content_length().is_some_and(|length| length > limit) {
@@ -217,7 +217,7 @@ fn failed(url: &str, error: reqwest::Error) -> BuildError {
     if timed_out {
         cause = "the server does not answer: timed out".to_owned();
     }
-    BuildError::new(kind, format!("GET {}: {}", redact(url), redact(&cause)))
+    BuildError::new(kind, format!("GET {}: {}", public(url), redact(&cause)))
 }
 
 /// An HTTP date (RFC 9110, section 5.6.7), seconds since 1970; the obsolete forms count as none.

@@ -143,6 +143,14 @@ impl Remotes {
     }
 }
 
+/// A URL as messages have it: without its password, and without its query, which may be a signature.
+pub(crate) fn public(url: &str) -> String {
+    match url.split_once('?') {
+        Some((before, _)) => redact(before) + "?xxxxx",
+        None => redact(url),
+    }
+}
+
 /// A text without the passwords of the URLs in it.
 pub(crate) fn redact(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
@@ -168,6 +176,12 @@ pub(crate) fn redact(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn signatures_are_not_shown() {
+        assert_eq!(public("https://u:p@h/a?sig=s#f"), "https://xxxxx:xxxxx@h/a?xxxxx");
+        assert_eq!(public("https://h/a#f"), "https://h/a#f");
+    }
 
     #[test]
     fn passwords_are_not_shown() {
