@@ -56,9 +56,12 @@ impl<W: Write + Send> EventSink for Plain<W> {
                         Stream::Stdout => &mut step.stdout,
                         Stream::Stderr => &mut step.stderr,
                     };
+                    // All at once: stderr has no buffer, and many steps say many lines.
+                    let mut text = Vec::with_capacity(2 * bytes.len());
                     tail.push(bytes, |line| {
-                        let _gone = writeln!(out, "#{id} {at:.3} {line}");
+                        let _never = writeln!(text, "#{id} {at:.3} {line}");
                     });
+                    let _gone = out.write_all(&text);
                 }
                 Ok(())
             }
