@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Context, ErrorKind, Result};
+use crate::error::{BuildError, Context, ErrorKind, Result};
 use crate::remote::auth;
 use crate::remote::redirect::Redirects;
 
@@ -91,6 +91,10 @@ impl<'a> Config<'a> {
 
     fn append(&self, section: &str, subsection: &str, name: &str, value: &str) -> Result<()> {
         let what = || format!("write {}", self.file.display());
+        // A repository's list of submodules may hold anything; a URL's parser drops line ends.
+        if [subsection, value].iter().any(|text| text.chars().any(char::is_control)) {
+            return Err(BuildError::input("a repository's URL has control characters"));
+        }
         let mut text = String::new();
         let _infallible = writeln!(text, "[{section} {}]", quoted(subsection));
         let _infallible = writeln!(text, "\t{name} = {}", quoted(value));
@@ -110,7 +114,33 @@ fn same_host(one: &str, other: &str) -> bool {
     host(one) == host(other)
 }
 
-/// A value of git's settings. No URL and no header has control characters.
+/// A value of git's settings, without control characters.
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use kiln_runner::Cancel;
+
+    use super::*;
+
+    #[test]
+    fn no_text_of_others_adds_a_setting() {
+        let dir = tempfile::tempdir().unwrap();
+        let (env, secrets, cancel) = (BTreeMap::new(), BTreeMap::new(), Cancel::default());
+        let redirects = Redirects { env: &env, secrets: &secrets, cancel: &cancel };
+        let config = Config::create(dir.path(), &redirects).unwrap();
+        for text in ["http://h/\n[core]", "http://h/\r", "http://h/\u{7f}"] {
+            assert!(config.append("url", text, "insteadOf", "http://h/").is_err(), "{text:?}");
+            assert!(config.append("url", "http://h/", "insteadOf", text).is_err(), "{text:?}");
+        }
+        let text = r#"http://h/"] \ [core "x"#;
+        config.append("url", text, "insteadOf", text).unwrap();
+        let written = std::fs::read_to_string(config.file()).unwrap();
+        let quoted = r#""http://h/\"] \\ [core \"x""#;
+        assert_eq!(written, format!("[url {quoted}]\n\tinsteadOf = {quoted}\n"));
+    }
 }
