@@ -40,6 +40,18 @@ fn shell_exec_and_heredoc_forms() {
 }
 
 #[test]
+fn a_nul_byte_is_the_inputs_fault_whatever_runs_the_step() {
+    let Some((kiln, base)) = on_busybox("FROM base\nRUN echo a\0b\n") else { return };
+    let other = "FROM base\nENV A=a\0b\nRUN echo $A\n";
+    for dockerfile in [None, Some(other)] {
+        if let Some(text) = dockerfile {
+            kiln.file("Dockerfile", text);
+        }
+        kiln.build_fails(&["--build-context", &base]).expect(2, "holds a NUL byte");
+    }
+}
+
+#[test]
 fn users_are_looked_up_in_the_image() {
     let Some((kiln, base)) = on_busybox(
         "FROM base\n\

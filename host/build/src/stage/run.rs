@@ -201,6 +201,9 @@ impl StageRun<'_> {
             },
             cancel: cx.request.cancel.clone(),
         };
+        if holds_nul(&step) {
+            return Err(BuildError::input("RUN: an argument or a variable holds a NUL byte"));
+        }
         let sink = StepOutput { cx, id: self.step };
         let runners = cx.runners_for(rootfs, &step)?;
         for (position, runner) in runners.iter().enumerate() {
@@ -240,6 +243,12 @@ impl StageRun<'_> {
         Err(BuildError::new(ErrorKind::Environment, "no runner can execute this step")
             .with_hint("`kiln doctor` says what each runner lacks here"))
     }
+}
+
+/// Whether a step has a text that no program can be given: a base image's config may hold any.
+fn holds_nul(step: &Step) -> bool {
+    let variables = step.env.iter().flat_map(|(name, value)| [name, value]);
+    step.argv.iter().chain(variables).any(|text| text.contains(&0))
 }
 
 /// Adds the directories that were made for a step, as far as it left them, to what it changed.
