@@ -8,14 +8,14 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kiln_rootfs::index::Index;
 use kiln_runner::RunError;
 
-use crate::support::{Image, as_pod, works_here};
+use crate::support::{Image, as_pod, with_program, works_here};
 
 /// Everything about the files of a directory that a step could change.
 fn snapshot(directory: &Path) -> BTreeMap<String, String> {
@@ -44,20 +44,21 @@ fn snapshot(directory: &Path) -> BTreeMap<String, String> {
     files
 }
 
+/// A process of the pod's, which has secrets and works in this directory.
+fn victim(pod: &Path) -> Child {
+    Command::new("sleep")
+        .arg("600")
+        .env("VICTIM", "CANARY-environment")
+        .current_dir(pod)
+        .stdin(Stdio::from(std::fs::File::open(pod.join("secret")).unwrap()))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
 #[test]
 fn nothing_of_the_pod_can_be_read_or_changed() {
-    if !works_here() {
-        return;
-    }
-    as_pod(|| {
-        let Some(image) = Image::small() else { return };
-        if !image.compile(
-            "hostile",
-            concat!(include_str!("gate.c"), include_str!("hostile.c")),
-            &[],
-        ) {
-            return;
-        }
+    with_program("hostile", concat!(include_str!("gate.c"), include_str!("hostile.c")), |image| {
         let pod = image.dir.path().join("pod");
         std::fs::create_dir(&pod).unwrap();
         std::fs::create_dir(pod.join("sub")).unwrap();
@@ -76,14 +77,7 @@ fn nothing_of_the_pod_can_be_read_or_changed() {
             socket.set_nonblocking(true).unwrap();
         }
         tcp.set_nonblocking(true).unwrap();
-        let mut victim = Command::new("sleep")
-            .arg("600")
-            .env("VICTIM", "CANARY-environment")
-            .current_dir(&pod)
-            .stdin(Stdio::from(std::fs::File::open(pod.join("secret")).unwrap()))
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut victim = victim(&pod);
         // An open descriptor of ours that a careless fork would hand down.
         let leaked = std::fs::File::open(pod.join("secret")).unwrap();
         rustix::io::fcntl_setfd(&leaked, rustix::io::FdFlags::empty()).unwrap();
@@ -202,15 +196,7 @@ fn state_of(pid: u32) -> String {
 
 #[test]
 fn what_belongs_to_others_stays_theirs() {
-    if !works_here() {
-        return;
-    }
-    as_pod(|| {
-        let Some(image) = Image::small() else { return };
-        let source = concat!(include_str!("gate.c"), include_str!("reach.c"));
-        if !image.compile("reach", source, &[]) {
-            return;
-        }
+    with_program("reach", concat!(include_str!("gate.c"), include_str!("reach.c")), |image| {
         let pod = image.dir.path().join("pod");
         let mounted = image.dir.path().join("mounted");
         let xattr = rustix::fs::XattrFlags::empty();
@@ -227,14 +213,7 @@ fn what_belongs_to_others_stays_theirs() {
         datagrams.set_nonblocking(true).unwrap();
         named.set_nonblocking(true).unwrap();
         let segment = Segment::new();
-        let mut victim = Command::new("sleep")
-            .arg("600")
-            .env("VICTIM", "CANARY-environment")
-            .current_dir(&pod)
-            .stdin(Stdio::from(std::fs::File::open(pod.join("secret")).unwrap()))
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut victim = victim(&pod);
         let kiln = std::process::id();
 
         let before = (snapshot(&pod), snapshot(&mounted));
@@ -335,15 +314,7 @@ const QUIET: &str = "umask 077; echo CANARY-file > /secret; sleep 60 & echo $! >
 
 #[test]
 fn what_a_step_shares_with_the_builder_may_be_broken() {
-    if !works_here() {
-        return;
-    }
-    as_pod(|| {
-        let Some(image) = Image::small() else { return };
-        let source = concat!(include_str!("gate.c"), include_str!("tamper.c"));
-        if !image.compile("tamper", source, &[]) {
-            return;
-        }
+    with_program("tamper", concat!(include_str!("gate.c"), include_str!("tamper.c")), |image| {
         let before = Index::take(&image.rootfs).unwrap();
         let ran = image.run(&Image::step(&["tamper"]));
         assert_eq!((ran.code(), ran.out.as_str()), (0, "cut\n"), "{}", ran.err);
@@ -356,15 +327,7 @@ fn what_a_step_shares_with_the_builder_may_be_broken() {
 
 #[test]
 fn what_the_builder_is_given_to_hold_does_not_hold_it() {
-    if !works_here() {
-        return;
-    }
-    as_pod(|| {
-        let Some(image) = Image::small() else { return };
-        let source = concat!(include_str!("gate.c"), include_str!("hold.c"));
-        if !image.compile("hold", source, &[]) {
-            return;
-        }
+    with_program("hold", concat!(include_str!("gate.c"), include_str!("hold.c")), |image| {
         let start = Instant::now();
         assert_eq!(image.run(&Image::step(&["hold"])).ok(), "held\n");
         let mut step = Image::step(&["sh", "-c", "hold; sleep 60"]);
@@ -377,18 +340,11 @@ fn what_the_builder_is_given_to_hold_does_not_hold_it() {
 
 #[test]
 fn who_asks_to_be_traced_by_its_parent_does_not_stop_the_step() {
-    if !works_here() {
-        return;
-    }
-    as_pod(|| {
-        let Some(image) = Image::small() else { return };
-        let source = "#include <signal.h>\n#include <stdlib.h>\n#include <sys/ptrace.h>\n
+    let source = "#include <signal.h>\n#include <stdlib.h>\n#include <sys/ptrace.h>\n
             static void go_on(int s) {}
             int main(void) { signal(SIGUSR1, go_on); ptrace(PTRACE_TRACEME, 0, 0, 0);
             raise(SIGUSR1); exit(7); }";
-        if !image.compile("traced", source, &[]) {
-            return;
-        }
+    with_program("traced", source, |image| {
         assert_eq!(image.run(&Image::step(&["traced"])).code(), 7);
     });
 }

@@ -2,18 +2,11 @@
 
 use std::process::Command;
 
-use crate::support::{Image, as_pod, works_here};
+use crate::support::{Image, with_program};
 
 #[test]
 fn messages_reach_whom_they_are_for() {
-    if !works_here() {
-        return;
-    }
-    as_pod(|| {
-        let Some(image) = Image::small() else { return };
-        if !image.compile("messages", include_str!("messages.c"), &[]) {
-            return;
-        }
+    with_program("messages", include_str!("messages.c"), |image| {
         let ran = image.run(&Image::step(&["messages"]));
         assert_eq!((ran.code(), ran.out.as_str()), (0, "all\n"), "{}", ran.err);
     });
@@ -21,14 +14,7 @@ fn messages_reach_whom_they_are_for() {
 
 #[test]
 fn connections_wait_as_the_kernels_do() {
-    if !works_here() {
-        return;
-    }
-    as_pod(|| {
-        let Some(image) = Image::small() else { return };
-        if !image.compile("connects", include_str!("connects.c"), &[]) {
-            return;
-        }
+    with_program("connects", include_str!("connects.c"), |image| {
         let ran = image.run(&Image::step(&["sh", "-c", "cd /tmp && connects"]));
         let native = Command::new(image.root().join("usr/bin/connects"))
             .current_dir(image.root().join("tmp"))

@@ -1,18 +1,11 @@
 //! Ports below 1024.
 
-use crate::support::{Image, as_pod, works_here};
+use crate::support::{Image, with_program};
 
 #[test]
 fn root_binds_low_ports_and_the_step_finds_them() {
-    if !works_here() {
-        return;
-    }
     let free = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
-    as_pod(|| {
-        let Some(image) = Image::small() else { return };
-        if !image.compile("ports", include_str!("ports.c"), &[]) {
-            return;
-        }
+    with_program("ports", include_str!("ports.c"), |image| {
         let ran = image.run(&Image::step(&["ports"]));
         let (mut out, mut code) = (ran.out.clone(), ran.code());
         // Where the kernel keeps no ports, a user gets one too.

@@ -48,6 +48,18 @@ pub(crate) fn works_here() -> bool {
     }
 }
 
+/// As a pod, with an image that has the usual tools and this program of C; nothing where that
+/// cannot be.
+pub(crate) fn with_program(name: &str, source: &str, work: impl FnOnce(&Image) + Send) {
+    if !works_here() {
+        return;
+    }
+    as_pod(|| match Image::small() {
+        Some(image) if image.compile(name, source, &[]) => work(&image),
+        _ => {}
+    });
+}
+
 /// A rootfs with some of this machine's programs in it.
 pub(crate) struct Image {
     pub(crate) dir: tempfile::TempDir,
