@@ -144,3 +144,20 @@ fn the_base_images_config_counts() {
     kiln.file("Dockerfile", format!("FROM {}\nLABEL a=$X\n", registry.name("none:1")));
     kiln.run([&["check", path][..], &args].concat()).expect(0, "is not checked: ");
 }
+
+#[test]
+fn a_registry_that_does_not_answer_is_one_warning() {
+    let kiln = Kiln::with(
+        "FROM 127.0.0.1:1/a AS a\nFROM 127.0.0.1:1/a\nFROM 127.0.0.1:1/b AS b\nFROM b\n\
+         LABEL x=$Y\nWORKDIR x\n",
+    );
+    let path = kiln.context();
+    let started = std::time::Instant::now();
+    let found = kiln.run(["check", path.to_str().unwrap()]);
+    assert!(started.elapsed() < std::time::Duration::from_secs(30));
+    let warnings: Vec<_> = found.stderr.lines().filter(|line| line.contains("warning")).collect();
+    assert_eq!(warnings.len(), 1, "{}", found.stderr);
+    let said = "what depends on base images of 127.0.0.1:1 is not checked: ";
+    found.expect(1, said);
+    assert!(found.stdout.contains("WorkdirRelativePath"), "{}", found.stdout);
+}

@@ -88,12 +88,16 @@ fn a_failing_step_shows_its_exit_code_and_output() {
 fn what_is_not_supported_is_named() {
     let kiln = Kiln::new();
     for (instruction, named) in [
-        ("RUN --security=insecure true", "--security=insecure"),
-        ("RUN --device=vendor.com/class=x true", "--device"),
+        ("RUN --security=insecure true", "Dockerfile:2:5: error: RUN --security=insecure"),
+        ("RUN --device=vendor.com/class=x,required true", "Dockerfile:2:14: error: RUN --device="),
     ] {
         kiln.file("Dockerfile", format!("FROM scratch\n{instruction}\n"));
         fails_cleanly(&kiln, &[]).expect(2, named);
     }
+    kiln.file("Dockerfile", "FROM scratch\nRUN --device=vendor.com/class=x true\n");
+    let context = kiln.context();
+    kiln.run(["build", context.to_str().unwrap()])
+        .expect(0, "RUN --device=vendor.com/class=x: the step runs without this device");
     kiln.file("Dockerfile", "FROM scratch\n");
     for (args, named) in [
         (["--output", "type=image,dest=x"], "type=image"),

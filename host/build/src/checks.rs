@@ -1,5 +1,7 @@
 //! The checks (lints) of a Dockerfile, before it is built or instead.
 
+mod bases;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU64;
 
@@ -13,11 +15,12 @@ use kiln_dockerfile::outline::{Outline, outline as outline_of};
 use kiln_dockerfile::platform::Platform;
 use kiln_dockerfile::{Diagnostic, suggest};
 
+use self::bases::BaseImages;
 use crate::engine::{Engine, Services};
 use crate::error::{BuildError, Result};
 use crate::events::{Event, EventSink};
-use crate::plan::{self, Base, Plan};
-use crate::request::{BuildRequest, NamedContext};
+use crate::plan::Plan;
+use crate::request::BuildRequest;
 
 /// Checks the request's Dockerfile: all its stages, or those that the target needs. What the config
 /// of a base image says counts where `services` can get it; an image that cannot be had is told, and
@@ -92,41 +95,16 @@ fn with_bases<T>(
     };
     let steps = AtomicU64::new(1);
     match Engine::open(request, &plan, services, events, &steps) {
-        Ok(engine) => run(&|name, platform| base_image(&engine, name, platform)),
+        Ok(engine) => {
+            let images = BaseImages::new(&engine);
+            run(&|name, platform| images.get(name, platform))
+        }
         Err(error) => {
             let message = format!("base images are not looked at: {}", error.chain());
             events.event(&Event::Warning { message: &message });
             run(&|_, _| None)
         }
     }
-}
-
-fn base_image(cx: &Engine<'_>, name: &str, platform: &Platform) -> Option<BaseImage> {
-    let base = plan::outside(name, cx.request);
-    if let Base::Named(name) = &base
-        && let Some(NamedContext::Files(_)) = cx.request.build_contexts.get(name)
-    {
-        return Some(BaseImage::default());
-    }
-    let image = match cx.images.open(cx, &base, platform) {
-        Ok(image) => image,
-        Err(error) => {
-            let cause = error.chain();
-            cx.warn(&format!("what depends on base image {name} is not checked: {cause}"));
-            return None;
-        }
-    };
-    let config = &image.config;
-    let variable = |entry: &String| {
-        let (name, value) = entry.split_once('=')?;
-        Some((name.to_owned(), value.to_owned()))
-    };
-    Some(BaseImage {
-        env: config.config.env.iter().filter_map(variable).collect(),
-        platform: Some(Platform::new(&config.os, &config.architecture, &config.variant)),
-        has_shell: !config.config.shell.is_empty(),
-        onbuild: config.config.on_build.clone(),
-    })
 }
 
 /// The findings of a build so far.
@@ -162,7 +140,8 @@ pub(crate) fn before_build(
 
 /// Tells what the base images of a finished build show besides.
 pub(crate) fn after_build(cx: &Engine<'_>, events: &dyn EventSink, told: &Told) {
-    let report = run(cx.request, &|name, platform| base_image(cx, name, platform), false);
+    let images = BaseImages::new(cx);
+    let report = run(cx.request, &|name, platform| images.get(name, platform), false);
     for warning in report.warnings.iter().filter(|warning| !told.0.contains(warning)) {
         tell(cx.request, events, warning);
     }

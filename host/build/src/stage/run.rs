@@ -49,6 +49,10 @@ impl StageRun<'_> {
             Looked::Done(done) => return Ok(done),
             Looked::Missing(keys) => keys,
         };
+        for device in &run.devices {
+            let name = &device.name;
+            self.cx.warn(&format!("RUN --device={name}: the step runs without this device"));
+        }
         let content = self.run_now(argv, network, &mounts)?;
         let created = self.add_layer(&keys, content)?;
         commit(&mut self.config, message, true, Some(created));
@@ -97,11 +101,15 @@ impl StageRun<'_> {
     pub(super) fn refuse_unsupported(&self, run: &Run) -> Result<()> {
         if run.security == Security::Insecure {
             return Err(BuildError::input("RUN --security=insecure is not supported")
-                .with_hint("kiln grants no step more rights than the pod has; remove the flag"));
+                .with_hint("kiln grants no step more rights than the pod has; remove the flag")
+                .with_focus("--security=insecure"));
         }
-        if !run.devices.is_empty() {
-            return Err(BuildError::input("RUN --device is not supported")
-                .with_hint("kiln passes no device into a step; remove the flag"));
+        if let Some(device) = run.devices.iter().find(|device| device.required) {
+            let name = &device.name;
+            let error = format!("RUN --device={name}: a required device cannot be had");
+            return Err(BuildError::input(error)
+                .with_hint("kiln passes no device into a step; remove the flag or `required`")
+                .with_focus(name));
         }
         let local = Platform::local();
         // What the base says of itself counts: it may be there for one platform alone.

@@ -35,7 +35,7 @@ pub(crate) fn run(args: &BuildArgs, format: ResultFormat, environment: &Environm
 fn check(args: &BuildArgs, environment: &Environment) -> Result<(BuildRequest, Report)> {
     let events = progress::sink(progress::Mode::Plain);
     let request = request::request(args, environment, Cancel::default(), events.as_ref())?;
-    let services = services::open(args, environment, &request.cancel, None)?;
+    let services = services::for_checks(args, environment, &request.cancel)?;
     let report = kiln_build::check(&request, &services, events.as_ref(), true);
     Ok((request, report))
 }

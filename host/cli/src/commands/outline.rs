@@ -57,7 +57,7 @@ fn print(text: Result<String>) -> ExitStatus {
 fn outline(args: &BuildArgs, environment: &Environment) -> Result<(BuildRequest, Outline)> {
     let events = progress::sink(progress::Mode::Plain);
     let request = request::request(args, environment, Cancel::default(), events.as_ref())?;
-    let services = services::open(args, environment, &request.cancel, None)?;
+    let services = services::for_checks(args, environment, &request.cancel)?;
     let outline = kiln_build::outline(&request, &services, events.as_ref())
         .map_err(|error| located(&request, error))?;
     Ok((request, outline))

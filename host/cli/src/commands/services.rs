@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kiln_build::{BuildError, Result, Services};
 use kiln_registry::{Config, Registry};
@@ -14,6 +15,11 @@ use crate::args::BuildArgs;
 use crate::environment::Environment;
 use crate::spec;
 
+/// How often a check tries again, and how long it waits for anything of a registry: a machine
+/// without a network learns in seconds what its Dockerfile says.
+const CHECK_RETRIES: u32 = 1;
+const CHECK_PATIENCE: Duration = Duration::from_secs(5);
+
 /// The services of a build; `refusal` is why the namespaces runner must not be used.
 pub(super) fn open(
     args: &BuildArgs,
@@ -22,8 +28,23 @@ pub(super) fn open(
     refusal: Option<Unavailable>,
 ) -> Result<Services> {
     let bounds = spec::wasi_limits(&args.wasi_limit)?;
-    let registry = registry(args, environment, cancel)?;
+    let registry = registry(args, environment, cancel, Config::default())?;
     Ok(Services { registry, runners: runners(environment, bounds, refusal) })
+}
+
+/// The services of a check, which runs nothing and does without what a registry does not soon give.
+pub(super) fn for_checks(
+    args: &BuildArgs,
+    environment: &Environment,
+    cancel: &Cancel,
+) -> Result<Services> {
+    let mut config = Config::default();
+    config.retry.retries = CHECK_RETRIES;
+    config.retry.longest_wait = CHECK_PATIENCE;
+    config.timeouts.connect = CHECK_PATIENCE;
+    config.timeouts.idle = CHECK_PATIENCE;
+    let registry = registry(args, environment, cancel, config)?;
+    Ok(Services { registry, runners: Vec::new() })
 }
 
 /// Every runner of this program, in order of preference.
@@ -39,9 +60,13 @@ pub(super) fn runners(
     vec![Arc::new(WasiRunner::new(bounds)), Arc::new(namespaces), Arc::new(EmulatedRunner::new())]
 }
 
-fn registry(args: &BuildArgs, environment: &Environment, cancel: &Cancel) -> Result<Registry> {
-    let mut config =
-        Config { env: environment.texts(), cancel: cancel.flag(), ..Config::default() };
+fn registry(
+    args: &BuildArgs,
+    environment: &Environment,
+    cancel: &Cancel,
+    patience: Config,
+) -> Result<Registry> {
+    let mut config = Config { env: environment.texts(), cancel: cancel.flag(), ..patience };
     for host in &args.insecure_registry {
         config.registries.entry(host.clone()).or_default().plain_http = Some(true);
     }
