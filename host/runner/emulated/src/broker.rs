@@ -5,6 +5,7 @@
 //! what a descriptor names is asked of the kernel, and what is decided about is what is used.
 
 mod address;
+mod peers;
 mod proc_text;
 mod send;
 mod terminals;
@@ -16,8 +17,8 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use kiln_emulated_core::broker::{
-    CONNECT, DATA_MAX, FILES_MAX, LINK_TIMES, MODE, PROC_TEXT, REMOVE_XATTR, REQUEST_LEN, Request,
-    SEND, SET_XATTR, SYSV, TERMINAL, TIMES, WATCH,
+    CONNECT, DATA_MAX, FILES_MAX, LINK_TIMES, LISTEN, MODE, PEER, PROC_TEXT, REMOVE_XATTR,
+    REQUEST_LEN, Request, SEND, SET_XATTR, SYSV, TERMINAL, TIMES, WATCH,
 };
 use kiln_emulated_core::config::below;
 use kiln_emulated_core::message::abstract_name;
@@ -35,6 +36,7 @@ use rustix::net::{
 
 pub(crate) use address::name_servers;
 use address::{parse_address, permit};
+use peers::{Ids, Peers};
 use terminals::Terminals;
 
 use crate::binds::host_path;
@@ -63,6 +65,7 @@ pub(crate) fn serve(socket: &OwnedFd, rules: &Rules, over: &AtomicBool) {
     let mut bytes = vec![0; REQUEST_LEN + DATA_MAX];
     let mut terminals = Terminals::default();
     let mut ipc = Ipc::default();
+    let peers = Peers::default();
     loop {
         while !ipc.is_idle() && !wait(socket, &mut ipc) {}
         let (length, files, pid) = match receive(socket, &mut bytes) {
@@ -81,6 +84,18 @@ pub(crate) fn serve(socket: &OwnedFd, rules: &Rules, over: &AtomicBool) {
         };
         let files: Vec<OwnedFd> = files.collect();
         match request.kind {
+            CONNECT => {
+                if let (Some(ids), Some(socket)) = (ids(pid, data), files.first()) {
+                    // Without, its peer takes it for its own like.
+                    let _ = peers.connects(socket, ids);
+                }
+                answer(&reply, connect(&request, &files, rules).map(|()| 0));
+            }
+            LISTEN => {
+                let ids = ids(pid, request.used()).ok_or(Errno::INVAL);
+                answer(&reply, ids.map(|ids| peers.listens(ids)).map(|()| 0));
+            }
+            PEER => answer_peer(&reply, &request, &files, &peers),
             TERMINAL => answer_file(&reply, terminals.open(&request)),
             PROC_TEXT => {
                 let text = proc_text::translated(&files, data, rules, &mut ipc);
@@ -147,6 +162,29 @@ fn answer(reply: &OwnedFd, result: Result<usize, Errno>) {
     let _ = rustix::net::send(reply, &value.to_ne_bytes(), flags);
 }
 
+/// Who asks: the process is the kernel's word, user and group are its own.
+fn ids(pid: Option<i32>, data: &[u8]) -> Option<Ids> {
+    let (user, rest) = data.split_first_chunk()?;
+    let group = rest.first_chunk()?;
+    let pid = pid?.cast_unsigned();
+    Some([pid, u32::from_ne_bytes(*user), u32::from_ne_bytes(*group)])
+}
+
+fn answer_peer(reply: &OwnedFd, request: &Request, files: &[OwnedFd], peers: &Peers) {
+    let found = match files {
+        [socket] => peers.of(socket, request.flags),
+        _ => Err(Errno::INVAL),
+    };
+    match found {
+        Ok([pid, user, group]) => {
+            let words = [0, pid, user, group].map(u32::to_ne_bytes);
+            let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+            let _ = rustix::net::send(reply, words.as_flattened(), flags);
+        }
+        Err(errno) => answer(reply, Err(errno)),
+    }
+}
+
 /// An answer with a descriptor.
 fn answer_file(reply: &OwnedFd, result: Result<(u32, OwnedFd), Errno>) {
     let (value, file) = match result {
@@ -169,10 +207,8 @@ fn at_once(
     files: &[OwnedFd],
     rules: &Rules,
 ) -> Result<usize, Errno> {
-    match request.kind {
-        SEND => return send::send(request, data, files, rules),
-        CONNECT => return connect(request, files, rules).map(|()| 0),
-        _ => {}
+    if request.kind == SEND {
+        return send::send(request, data, files, rules);
     }
     if request.kind == WATCH {
         let [instance, file] = files else { return Err(Errno::INVAL) };

@@ -2,9 +2,9 @@
 
 /// Set a symbolic link's times: four words, or none for "now"; the link, `O_PATH`.
 pub const LINK_TIMES: u32 = 1;
-/// connect(2): the address, or none when the peer's inode comes along; the socket, the inode. As of
-/// a socket that does not wait: `EINPROGRESS` and `EALREADY`, or `EAGAIN` where a Unix socket's peer
-/// has no room.
+/// connect(2): the address, or none when the peer's inode comes along; the caller's user and group
+/// after the request; the socket, the inode. As of a socket that does not wait: `EINPROGRESS` and
+/// `EALREADY`, or `EAGAIN` where a Unix socket's peer has no room.
 pub const CONNECT: u32 = 2;
 /// inotify_add_watch(2): flags = the mask; the inotify instance, the file, `O_PATH`.
 pub const WATCH: u32 = 3;
@@ -28,6 +28,11 @@ pub const PROC_TEXT: u32 = 10;
 
 /// A call of System V IPC, see [`crate::sysv`].
 pub const SYSV: u32 = 11;
+/// A Unix socket is about to listen: the caller's user and group.
+pub const LISTEN: u32 = 12;
+/// Who is at the other end: flags = the process that the kernel names; the socket. Process, user and
+/// group come after the answer.
+pub const PEER: u32 = 13;
 
 /// Longest payload: a `struct sockaddr_un` and a bit.
 pub const PAYLOAD_MAX: usize = 128;

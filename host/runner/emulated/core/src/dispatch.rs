@@ -255,6 +255,7 @@ impl<G: Guest> Call<'_, '_, G> {
                 self.world.bind_path(self.scratch, int(a[0]))?;
                 0
             }
+            nr::LISTEN => self.listen()?,
             nr::CONNECT => return self.connect(),
             nr::SENDTO => {
                 return Ok(sent(self.world.datagram(self.scratch, a, uint(a[3]))?));

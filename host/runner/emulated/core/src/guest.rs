@@ -91,6 +91,11 @@ pub trait Guest {
     fn remove_xattr(&self, fd: i32, name: CPath<'_>) -> Result<()>;
     /// getsockopt(2) of an integer, or of the first bytes of a structure
     fn socket_option(&self, fd: i32, level: i32, name: i32, out: &mut [u8]) -> Result<usize>;
+    /// The ids of who is at the other end of a Unix socket: process, user, group. `process` is whom
+    /// the kernel names.
+    fn peer_ids(&self, fd: i32, process: u32) -> Result<[u32; 3]>;
+    /// Tells the builder that this process, with this user and group, is about to listen.
+    fn note_listener(&self, ids: [u32; 2]) -> Result<()>;
     /// getsockname(2), or getpeername(2)
     fn socket_name(&self, fd: i32, peer: bool, out: &mut [u8]) -> Result<usize>;
     /// bind(2) to an address of these bytes

@@ -3,8 +3,8 @@
 use kiln_emulated_core::abi::{O_CLOEXEC, O_NONBLOCK};
 use kiln_emulated_core::arch::nr;
 use kiln_emulated_core::broker::{
-    CONNECT, DATA_MAX, LINK_TIMES, MODE, PROC_TEXT, REMOVE_XATTR, REQUEST_LEN, Request, SEND,
-    SET_XATTR, TERMINAL, TIMES, WATCH,
+    CONNECT, DATA_MAX, LINK_TIMES, LISTEN, MODE, PEER, PROC_TEXT, REMOVE_XATTR, REQUEST_LEN,
+    Request, SEND, SET_XATTR, TERMINAL, TIMES, WATCH,
 };
 use kiln_emulated_core::buf::CPath;
 use kiln_emulated_core::config::BROKER_FD;
@@ -13,6 +13,7 @@ use kiln_emulated_core::guest::Guest;
 use kiln_emulated_core::message::{Message, Peer};
 
 use crate::guest::InProcess;
+use crate::process::world;
 use crate::system::{checked, fd, plain};
 
 /// `SOL_SOCKET`, `SCM_RIGHTS`
@@ -120,7 +121,36 @@ fn ask_for_file(
 pub fn connect(socket: i32, peer: &Peer) -> Result<usize> {
     let files = [socket, peer.target.unwrap_or(socket)];
     let count = 1 + usize::from(peer.target.is_some());
-    ask(&request_to(CONNECT, peer), &files[..count], &[], NO_SIGNALS)
+    let cred = world().cred;
+    let ids = [cred.user.effective(), cred.group.effective()];
+    let data = [[ids.as_ptr() as usize, size_of_val(&ids)]];
+    ask(&request_to(CONNECT, peer), &files[..count], &data, NO_SIGNALS)
+}
+
+/// Before a Unix socket listens.
+pub fn note_listener(ids: [u32; 2]) -> Result<()> {
+    let mut request = Request::new(LISTEN);
+    for (to, id) in request.payload.chunks_exact_mut(4).zip(ids) {
+        to.copy_from_slice(&id.to_ne_bytes());
+    }
+    request.len = 8;
+    ask(&request, &[], &[], NO_SIGNALS).map(drop)
+}
+
+/// Process, user and group at the other end of a Unix socket.
+pub fn peer_ids(socket: i32, process: u32) -> Result<[u32; 3]> {
+    let request = Request { flags: process, ..Request::new(PEER) };
+    let mut ids = [0u32; 3];
+    let to = [ids.as_mut_ptr() as usize, size_of_val(&ids)];
+    let [mine, theirs] = reply_pair()?;
+    let sent = send_request(&request, theirs, &[socket], &[]);
+    InProcess.close(theirs);
+    let result = sent
+        .and_then(|()| poll(mine, READABLE, None, NO_SIGNALS))
+        .and_then(|_| receive(mine, to));
+    InProcess.close(mine);
+    let (.., length) = result?;
+    if length == size_of_val(&ids) { Ok(ids) } else { Err(Errno::IO) }
 }
 
 fn request_to(kind: u32, peer: &Peer) -> Request {

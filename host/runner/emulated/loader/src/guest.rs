@@ -202,6 +202,14 @@ impl Guest for InProcess {
         Ok(length as usize)
     }
 
+    fn peer_ids(&self, socket: i32, process: u32) -> Result<[u32; 3]> {
+        broker::peer_ids(socket, process)
+    }
+
+    fn note_listener(&self, ids: [u32; 2]) -> Result<()> {
+        broker::note_listener(ids)
+    }
+
     fn socket_name(&self, file: i32, peer: bool, out: &mut [u8]) -> Result<usize> {
         let mut length = u32::try_from(out.len()).unwrap_or(0);
         let number = if peer { nr::GETPEERNAME } else { nr::GETSOCKNAME };

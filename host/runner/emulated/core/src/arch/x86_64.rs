@@ -64,7 +64,7 @@ pub mod nr {
         SCHED_SETSCHEDULER = 144, SCHED_SETAFFINITY = 203, SCHED_SETATTR = 314, IOPRIO_SET = 251,
         SHMAT = 30, SHMCTL = 31, SHMDT = 67, SEMGET = 64, SEMOP = 65, SEMCTL = 66,
         SEMTIMEDOP = 220, WAITID = 247, MSGGET = 68, MSGSND = 69, MSGRCV = 70, MSGCTL = 71, WRITEV = 20,
-        SHUTDOWN = 48,
+        SHUTDOWN = 48, LISTEN = 50,
     }
 }
 
@@ -260,6 +260,7 @@ pub const EMULATED: &[u32] = &[
     nr::FSETXATTR,
     nr::FREMOVEXATTR,
     nr::BIND,
+    nr::LISTEN,
     nr::GETSOCKNAME,
     nr::GETPEERNAME,
     nr::UNAME,

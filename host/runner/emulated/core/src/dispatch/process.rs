@@ -67,17 +67,37 @@ impl<G: Guest> Call<'_, '_, G> {
         self.world.guest.pass(self.number, a)
     }
 
-    /// `SO_PEERCRED`: the other end belongs to the same step, whose ids the kernel does not know.
+    /// listen(2): a Unix socket shows those who connect the ids of this moment.
+    pub(super) fn listen(&self) -> Result<usize> {
+        /// `SOL_SOCKET`, `SO_DOMAIN`, `AF_UNIX`
+        const DOMAIN: (i32, i32, u32) = (1, 39, 1);
+        let guest = self.world.guest;
+        let mut domain = [0; 4];
+        let known = guest.socket_option(int(self.a[0]), DOMAIN.0, DOMAIN.1, &mut domain);
+        if known.is_ok() && u32::from_ne_bytes(domain) == DOMAIN.2 {
+            let cred = self.world.cred;
+            guest.note_listener([cred.user.effective(), cred.group.effective()])?;
+        }
+        guest.pass(nr::LISTEN, self.a)
+    }
+
+    /// `SO_PEERCRED`: the other end belongs to the same step, whose ids the builder keeps.
     pub(super) fn peer_credentials(&self) -> Result<usize> {
-        let a = self.a;
+        let (a, guest, cred) = (self.a, self.world.guest, self.world.cred);
         let mut credentials = [0; 12];
-        let length =
-            self.world.guest.socket_option(int(a[0]), int(a[1]), int(a[2]), &mut credentials)?;
-        let own = self.world.config.own_uid;
-        let uid: [u8; 4] = credentials[4..8].try_into().unwrap_or_default();
-        if u32::from_ne_bytes(uid) == own {
-            credentials[4..8].copy_from_slice(&self.world.cred.user.effective().to_ne_bytes());
-            credentials[8..12].copy_from_slice(&self.world.cred.group.effective().to_ne_bytes());
+        let length = guest.socket_option(int(a[0]), int(a[1]), int(a[2]), &mut credentials)?;
+        let word = |at: usize| {
+            credentials.get(at..at + 4).and_then(|word| word.try_into().ok()).map(u32::from_ne_bytes)
+        };
+        if let (Some(process), Some(user)) = (word(0), word(4))
+            && user == self.world.config.own_uid
+        {
+            // A pair of sockets, mostly, is between processes of the same ids.
+            let own = [process, cred.user.effective(), cred.group.effective()];
+            let ids = guest.peer_ids(int(a[0]), process).unwrap_or(own);
+            for (to, id) in credentials.chunks_exact_mut(4).zip(ids) {
+                to.copy_from_slice(&id.to_ne_bytes());
+            }
         }
         let mut room = [0; 4];
         self.world.guest.read(a[4], &mut room)?;
