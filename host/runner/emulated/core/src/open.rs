@@ -9,6 +9,7 @@ use crate::buf::{CPath, PathBuf};
 use crate::config::ROOT_FD;
 use crate::errno::{Errno, Result};
 use crate::guest::Guest;
+use crate::special::may_be_of_proc;
 use crate::walk::{Magic, Place};
 use crate::world::{MAY_READ, MAY_WRITE, Scratch, WalkBuffers, World, creation_mode};
 
@@ -71,6 +72,9 @@ impl<'a, G: Guest> World<'a, G> {
                 Err(Errno::ACCES) => self.open_walking(walk, dirfd, path.bytes(), flags, mode),
                 other => other,
             };
+        }
+        if may_be_of_proc(path.bytes()) {
+            return self.open_walking(walk, dirfd, path.bytes(), flags, mode);
         }
         match self.resolve(dirfd, path.c(), flags, mode, RESOLVE_BENEATH) {
             Err(Errno::XDEV) => {}

@@ -20,6 +20,9 @@ const TTY_GROUP: u32 = 5;
 /// Files of /proc/PID in which paths, mounts or ids of the pod's would show.
 const TRANSLATED: [&[u8]; 6] =
     [b"maps", b"smaps", b"numa_maps", b"mounts", b"mountinfo", b"status"];
+/// Files of /proc/PID that a kernel without audit does not have: a step has no audit, and could not
+/// write the first, as those who begin a session do.
+const AUDIT: [&[u8]; 2] = [b"loginuid", b"sessionid"];
 /// System V objects, which are the step's.
 const OBJECTS: [&[u8]; 3] = [b"sysvipc/shm", b"sysvipc/sem", b"sysvipc/msg"];
 
@@ -152,8 +155,25 @@ pub fn is_translated(path: &[u8]) -> bool {
     if OBJECTS.contains(&path) {
         return true;
     }
+    is_of_process(path, &TRANSLATED)
+}
+
+/// Whether a path below /proc is one of [`AUDIT`] of a process or a thread.
+pub(crate) fn is_absent(path: &[u8]) -> bool {
+    is_of_process(path, &AUDIT)
+}
+
+/// Whether a relative path could be such a file, by its name: the directory may be one of /proc.
+pub(crate) fn may_be_of_proc(path: &[u8]) -> bool {
+    let is_object =
+        |name| OBJECTS.iter().any(|object| object.strip_prefix(b"sysvipc/") == Some(name));
+    let name = path.rsplit(|&byte| byte == b'/').next();
+    name.is_some_and(|name| TRANSLATED.contains(&name) || AUDIT.contains(&name) || is_object(name))
+}
+
+fn is_of_process(path: &[u8], names: &[&[u8]]) -> bool {
     let mut parts = path.rsplit(|&byte| byte == b'/');
-    let known = parts.next().is_some_and(|name| TRANSLATED.contains(&name));
+    let known = parts.next().is_some_and(|name| names.contains(&name));
     known && parts.next().is_some_and(|id| number_of(id).is_some())
 }
 
@@ -171,5 +191,11 @@ mod tests {
         {
             assert!(!is_translated(path));
         }
+        for path in [&b"maps"[..], b"self/loginuid", b"shm", b"../mounts"] {
+            assert!(may_be_of_proc(path));
+        }
+        assert!(!may_be_of_proc(b"maps/x") && !may_be_of_proc(b"sysvipc"));
+        assert!(is_absent(b"7/loginuid") && is_absent(b"7/task/9/sessionid"));
+        assert!(!is_absent(b"loginuid") && !is_absent(b"7/status"));
     }
 }

@@ -9,6 +9,7 @@ use crate::config::{Bind, BindKind, ROOT_FD};
 use crate::errno::{Errno, Result};
 use crate::guest::Guest;
 use crate::known::{Kind, split};
+use crate::special::is_absent;
 use crate::world::{MAY_EXEC, WalkBuffers, World};
 
 /// Most symlinks on the way (`MAXSYMLINKS` of path_resolution(7)).
@@ -270,7 +271,11 @@ impl<'a, G: Guest> World<'a, G> {
         if place.is_file_bind() {
             return Err(Errno::NOTDIR);
         }
-        self.guest.statx(place.base, place.path(walk), AT_SYMLINK_NOFOLLOW)
+        let path = place.path(walk);
+        if place.in_proc() && is_absent(path.bytes()) {
+            return Err(Errno::NOENT);
+        }
+        self.guest.statx(place.base, path, AT_SYMLINK_NOFOLLOW)
     }
 
     /// The guest path of a directory descriptor, into `walk.here`; empty = the root.

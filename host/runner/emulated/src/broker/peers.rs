@@ -2,7 +2,8 @@
 //!
 //! The kernel knows one uid for all of a step, and the builder as the one who connects. So the
 //! builder keeps for whom it connected a socket, and who said that a socket listens. What a process
-//! says of its ids is taken as it is: only its own step ever asks.
+//! says of its ids is taken as it is: only its own step ever asks. Of an end that is closed before
+//! anybody asks nothing is known.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -31,6 +32,8 @@ pub(super) struct Peers {
 struct Known {
     /// By the inode of the socket that was connected.
     connected: Latest<u64>,
+    /// By the inode of the socket that asked: the answer holds when the other end is closed.
+    accepted: Latest<u64>,
     /// By the process, as the kernel keeps it for a socket that listens.
     listening: Latest<u32>,
 }
@@ -51,8 +54,16 @@ impl Peers {
     /// The other end of a socket for which the kernel names this process.
     pub(super) fn of(&self, socket: &OwnedFd, process: u32) -> Result<Ids, Errno> {
         let found = if process == std::process::id() {
-            let other = other_end(inode(socket)?)?;
-            self.with(|known| known.connected.get(u64::from(other)))
+            let accepted = inode(socket)?;
+            if let Some(ids) = self.with(|known| known.accepted.get(accepted)) {
+                return Ok(ids);
+            }
+            let other = u64::from(other_end(accepted)?);
+            self.with(|known| {
+                let ids = known.connected.get(other)?;
+                known.accepted.put(accepted, ids);
+                Some(ids)
+            })
         } else {
             self.with(|known| known.listening.get(process))
         };

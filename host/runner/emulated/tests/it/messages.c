@@ -31,6 +31,7 @@ static void *consume(void *fd) {
     while ((n = read(*(int *)fd, got, 4096)) > 0) total += n;
     return (void *)total;
 }
+static void *idle(void *unused) { sleep(1000); return 0; }
 static int piped;
 static void on_pipe(int s) { piped = 1; }
 
@@ -136,6 +137,11 @@ int main(void) {
     cpu_set_t cpus; sched_getaffinity(0, sizeof cpus, &cpus);
     CHECK("affinity", sched_setaffinity(0, sizeof cpus, &cpus) == 0);
     CHECK("affinity by number", sched_setaffinity(syscall(SYS_gettid), sizeof cpus, &cpus) == 0);
+    pthread_attr_t explicit; struct sched_param ordinary = {0}; pthread_t thread; pthread_attr_init(&explicit);
+    pthread_attr_setinheritsched(&explicit, PTHREAD_EXPLICIT_SCHED); pthread_attr_setschedparam(&explicit, &ordinary);
+    CHECK("a thread of a policy", pthread_create(&thread, &explicit, idle, 0) == 0);
+    CHECK("a thread's policy", pthread_setschedparam(thread, SCHED_OTHER, &ordinary) == 0);
+    CHECK("no thread of ours", sched_setscheduler(getppid(), SCHED_OTHER, &ordinary) == -1 && errno == EPERM);
     CHECK("nice", setpriority(PRIO_PROCESS, 0, 5) == 0 && getpriority(PRIO_PROCESS, 0) == 5);
     if (!failed) printf("all\n");
     return failed;

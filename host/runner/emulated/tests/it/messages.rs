@@ -24,3 +24,27 @@ fn connections_wait_as_the_kernels_do() {
         assert!(ran.out.contains("waited for room: 0 failed\n"), "{}", ran.out);
     });
 }
+
+#[test]
+fn peers_have_the_steps_ids() {
+    if !works_here() {
+        return;
+    }
+    as_pod(|| {
+        let Some(image) = Image::small() else { return };
+        if !image.compile("peers", include_str!("peers.c"), &[]) {
+            return;
+        }
+        let ran = image.run(&Image::step(&["peers"]));
+        // What the program prints as root.
+        let meet = |how| {
+            format!(
+                "{how}, who connected: 1000:1001 the process\n\
+                 {how}, who listens: 6:7 the process\n\
+                 {how}, once more: 1000:1001 the process\n"
+            )
+        };
+        let native = ["by a path", "by a name"].map(meet).concat();
+        assert_eq!(ran.ok(), format!("a pair: 0:0 the process\n{native}"));
+    });
+}

@@ -158,3 +158,40 @@ fn a_directory_that_becomes_something_else_is_that() {
         assert_eq!(ran.ok(), "bob\n", "{}", ran.err);
     });
 }
+
+#[test]
+fn there_is_no_audit() {
+    if !works_here() {
+        return;
+    }
+    as_pod(|| {
+        let Some(image) = Image::small() else { return };
+        let script = "
+            cd /proc/self; for file in loginuid sessionid; do
+                test ! -e /proc/self/$file; test ! -e /proc/$$/$file
+                for path in $file /proc/self/$file; do
+                    ! cat $path 2>/tmp/why; grep -c 'No such file' /tmp/why
+                done
+            done";
+        assert_eq!(image.run(&Image::step(&["bash", "-ec", script])).ok(), "1\n1\n1\n1\n");
+    });
+}
+
+#[test]
+fn relative_paths_in_proc_tell_what_absolute_ones_do() {
+    if !works_here() {
+        return;
+    }
+    as_pod(|| {
+        let Some(image) = Image::small() else { return };
+        let script = "
+            mounts=$(cat /proc/$$/mounts)
+            for place in /proc/$$ /proc /proc/$$/task; do
+                cd $place; case $place in /proc) way=$$/;; */task) way=../;; *) way=;; esac
+                grep -q ' /usr/bin/bash$' ${way}maps
+                test \"$mounts\" = \"$(cat ${way}mounts)\"
+            done
+            cd /proc/sysvipc; test \"$(cat shm)\" = \"$(cat /proc/sysvipc/shm)\"; echo same";
+        assert_eq!(image.run(&Image::step(&["bash", "-exc", script])).ok(), "same\n");
+    });
+}

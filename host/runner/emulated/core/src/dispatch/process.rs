@@ -61,10 +61,34 @@ impl<G: Guest> Call<'_, '_, G> {
         let mut a = self.a;
         let who = a.get_mut(argument).ok_or(Errno::INVAL)?;
         if uint(*who) != self.world.guest.tid() {
-            return Err(self.refusal(*who));
+            let who = *who;
+            return if self.is_ordinary_already(who)? { Ok(0) } else { Err(self.refusal(who)) };
         }
         *who = 0;
         self.world.guest.pass(self.number, a)
+    }
+
+    /// Whether another thread of this process is to be scheduled as it is, in the ordinary way: a
+    /// program that makes threads with a policy of its choice sets it from the one that makes them.
+    fn is_ordinary_already(&self, thread: usize) -> Result<bool> {
+        /// `SCHED_OTHER`
+        const ORDINARY: usize = 0;
+        let guest = self.world.guest;
+        let [_, policy, param, ..] = self.a;
+        let param = match self.number {
+            nr::SCHED_SETSCHEDULER if policy == ORDINARY => param,
+            nr::SCHED_SETPARAM => policy,
+            _ => return Ok(false),
+        };
+        let pid = usize::try_from(guest.pid()).map_err(|_| Errno::SRCH)?;
+        if guest.pass(nr::TGKILL, [pid, thread, 0, 0, 0, 0]).is_err()
+            || guest.pass(nr::SCHED_GETSCHEDULER, [thread, 0, 0, 0, 0, 0]) != Ok(ORDINARY)
+        {
+            return Ok(false);
+        }
+        let mut priority = [0; 4];
+        guest.read(param, &mut priority)?;
+        if priority == [0; 4] { Ok(true) } else { Err(Errno::INVAL) }
     }
 
     /// listen(2): a Unix socket shows those who connect the ids of this moment.
@@ -87,7 +111,10 @@ impl<G: Guest> Call<'_, '_, G> {
         let mut credentials = [0; 12];
         let length = guest.socket_option(int(a[0]), int(a[1]), int(a[2]), &mut credentials)?;
         let word = |at: usize| {
-            credentials.get(at..at + 4).and_then(|word| word.try_into().ok()).map(u32::from_ne_bytes)
+            credentials
+                .get(at..at + 4)
+                .and_then(|word| word.try_into().ok())
+                .map(u32::from_ne_bytes)
         };
         if let (Some(process), Some(user)) = (word(0), word(4))
             && user == self.world.config.own_uid
