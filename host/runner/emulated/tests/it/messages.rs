@@ -27,14 +27,7 @@ fn connections_wait_as_the_kernels_do() {
 
 #[test]
 fn peers_have_the_steps_ids() {
-    if !works_here() {
-        return;
-    }
-    as_pod(|| {
-        let Some(image) = Image::small() else { return };
-        if !image.compile("peers", include_str!("peers.c"), &[]) {
-            return;
-        }
+    with_program("peers", include_str!("peers.c"), |image| {
         let ran = image.run(&Image::step(&["peers"]));
         // What the program prints as root.
         let meet = |how| {
