@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use crate::engine::Engine;
 use crate::error::{BuildError, Context, ErrorKind, Result};
 use crate::schedule::cancelled;
-use crate::scratch::{make_private_dir, random_name};
+use crate::scratch::{Scratch, make_private_dir};
 
 /// Private copies of one cache that may be in use at the same time.
 const MAX_PRIVATE: u32 = 1000;
@@ -41,7 +41,7 @@ impl CacheMount {
         let name = Digest::of(id.as_bytes()).hex();
         let parent = cx.request.work_dir.join("cache-mounts");
         make_private_dir(&parent)?;
-        let at = |name: &str, lock| Self::at(&parent, name, mount, fill, lock);
+        let at = |name: &str, lock| Self::at(cx, &parent.join(name), mount, fill, lock);
         match mount.sharing.unwrap_or(Sharing::Shared) {
             Sharing::Shared => at(&name, None),
             Sharing::Locked => {
@@ -67,17 +67,16 @@ impl CacheMount {
     }
 
     fn at(
-        parent: &Path,
-        name: &str,
+        cx: &Engine<'_>,
+        dir: &Path,
         mount: &Mount,
         fill: &Fill<'_>,
         lock: Option<File>,
     ) -> Result<Self> {
-        let dir = parent.join(name);
         if !dir.is_dir() {
-            create(parent, &dir, mount, fill)?;
+            create(&cx.scratch, dir, mount, fill)?;
         }
-        let rootfs = Rootfs::open_existing(&dir)
+        let rootfs = Rootfs::open_existing(dir)
             .context(ErrorKind::Environment, || format!("open cache {}", dir.display()))
             .map_err(|error| error.with_hint("remove the directory to start the cache anew"))?;
         Ok(Self { rootfs: Arc::new(rootfs), _lock: lock })
@@ -89,10 +88,11 @@ impl CacheMount {
     }
 }
 
-/// Makes a cache that appears whole: other builds may look for it at the same time.
-fn create(parent: &Path, dir: &Path, mount: &Mount, fill: &Fill<'_>) -> Result<()> {
+/// Makes a cache that appears whole: other builds may look for it at the same time. Until then it is
+/// the build's own, and goes with it when it fails or is killed.
+fn create(scratch: &Scratch, dir: &Path, mount: &Mount, fill: &Fill<'_>) -> Result<()> {
     let what = || format!("create cache {}", dir.display());
-    let new = parent.join(format!("new.{}", random_name()?));
+    let new = scratch.new_dir()?;
     let rootfs = Rootfs::create(&new).context(ErrorKind::Environment, what)?;
     fill(&rootfs)?;
     rootfs
@@ -127,6 +127,26 @@ fn lock_file(parent: &Path, name: &str) -> Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cache_that_cannot_be_filled_leaves_nothing() {
+        let work = tempfile::tempdir().unwrap();
+        let caches = work.path().join("cache-mounts");
+        make_private_dir(&caches).unwrap();
+        let scratch = Scratch::create(work.path()).unwrap();
+        let dir = caches.join("cache");
+        let mount = Mount::default();
+        let fails: &Fill<'_> = &|_| Err(BuildError::failed("no"));
+        create(&scratch, &dir, &mount, fails).unwrap_err();
+        assert_eq!(std::fs::read_dir(&caches).unwrap().count(), 0);
+        create(&scratch, &dir, &mount, &|_| Ok(())).unwrap();
+        // Another build was faster.
+        create(&scratch, &dir, &mount, &|_| Ok(())).unwrap();
+        drop(scratch);
+        assert_eq!(std::fs::read_dir(&caches).unwrap().count(), 1);
+        assert_eq!(std::fs::read_dir(work.path().join("builds")).unwrap().count(), 0);
+        Rootfs::open_existing(&dir).unwrap();
+    }
 
     #[test]
     fn a_lock_that_is_never_given_back_does_not_hold_a_cancelled_build() {

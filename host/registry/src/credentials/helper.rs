@@ -4,9 +4,9 @@
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
@@ -19,6 +19,10 @@ use crate::text;
 const MAX_OUTPUT: u64 = 1 << 20;
 /// Longest wait: a helper that asks a closed network must not hang the build.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest wait for the end of a helper that closed its output.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often that is looked at.
+const END_POLL: Duration = Duration::from_millis(5);
 /// What Docker's tools file the hub's credentials under.
 const HUB_KEY: &str = "https://index.docker.io/v1/";
 
@@ -80,16 +84,34 @@ fn converse(child: &mut Child, server: &str) -> Result<(bool, Vec<u8>), String> 
         });
     }
     let answer = receiver.recv_timeout(TIMEOUT);
-    if answer.is_err() {
-        // It may have ended by itself since.
-        let _ = child.kill();
+    // What has answered has nothing left to do.
+    let patience = if answer.is_ok() { END_TIMEOUT } else { Duration::ZERO };
+    let ended = wait(child, patience).map_err(|error| format!("cannot be waited for: {error}"))?;
+    match (answer, ended) {
+        (Ok(Ok(bytes)), Some(status)) => Ok((status.success(), bytes)),
+        (Ok(Ok(_)), None) => {
+            Err(format!("closed its output and did not end within {} s", END_TIMEOUT.as_secs()))
+        }
+        (Ok(Err(error)), _) => Err(format!("cannot be read from: {error}")),
+        (Err(_), _) => Err(format!("gave no answer within {} s", TIMEOUT.as_secs())),
     }
-    let status = child.wait().map_err(|error| format!("cannot be waited for: {error}"))?;
-    match answer {
-        Ok(Ok(bytes)) => Ok((status.success(), bytes)),
-        Ok(Err(error)) => Err(format!("cannot be read from: {error}")),
-        Err(_) => Err(format!("gave no answer within {} s", TIMEOUT.as_secs())),
+}
+
+/// How the helper ended by itself; `None` when it had to be killed.
+fn wait(child: &mut Child, patience: Duration) -> std::io::Result<Option<ExitStatus>> {
+    let deadline = Instant::now() + patience;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if Instant::now() >= deadline {
+            break;
+        }
+        std::thread::sleep(END_POLL);
     }
+    // It may have ended by itself since.
+    let _ = child.kill();
+    child.wait().map(|_| None)
 }
 
 /// Finds the program in `PATH`. The name comes from a file, so it must not be a path.

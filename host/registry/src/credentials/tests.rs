@@ -167,6 +167,7 @@ fn helpers() {
     program("empty", "echo credentials not found in native keychain; exit 1");
     program("broken", "echo no such keychain; exit 1");
     program("babble", "echo hello");
+    program("stays", "echo '{\"Secret\":\"s\"}'; exec >&-; exec /bin/sleep 60");
     let warnings = Arc::new(Mutex::new(Vec::new()));
     let ask = |json: &str, registry: &str| {
         let mut config = inline(json);
@@ -196,6 +197,7 @@ fn helpers() {
         (fallback("empty"), "r.example", Some("user:pass".into()), ""),
         (fallback("broken"), "r.example", Some("user:pass".into()), "failed: no such keychain"),
         (fallback("babble"), "r.example", Some("user:pass".into()), "other than the JSON"),
+        (fallback("stays"), "r.example", Some("user:pass".into()), "did not end within 5 s"),
         (fallback("missing"), "r.example", Some("user:pass".into()), "is not in PATH"),
         (fallback("../good"), "r.example", Some("user:pass".into()), "not one of a program"),
     ];
