@@ -61,12 +61,14 @@ if [ ! -f "$bases/tools/index.json" ] && command -v mmdebstrap >/dev/null; then
     make_layout "$bases/tools.tar" "$bases/tools" latest 1
     rm "$bases/tools.tar"
 fi
-if [ ! -f "$bases/apt/Packages" ] && command -v mmdebstrap >/dev/null && command -v dpkg-scanpackages >/dev/null; then
+# `rsyslog` is among what was added last.
+if ! grep -qs '^Package: rsyslog$' "$bases/apt/Packages" && command -v mmdebstrap >/dev/null && command -v dpkg-scanpackages >/dev/null; then
     rm -rf "$bases/apt.part"
     mkdir -p "$bases/apt.part"
     install='DEBIAN_FRONTEND=noninteractive chroot "$1" apt-get -qq install -y --download-only --no-install-recommends'
     mmdebstrap --quiet --variant=minbase --skip=cleanup/apt \
-        --customize-hook="$install openssh-client cron dbus man-db exim4-daemon-light sudo gosu tini adduser libcap2-bin" \
+        --customize-hook="$install openssh-client cron dbus man-db exim4-daemon-light sudo gosu tini adduser libcap2-bin \
+            openssh-server rsyslog nginx-light redis-server" \
         --customize-hook="sync-out /var/cache/apt/archives $bases/apt.part" bookworm /dev/null
     rm -rf "$bases/apt.part"/{lock,partial}
     (cd "$bases/apt.part" && dpkg-scanpackages --multiversion . >Packages 2>/dev/null)

@@ -179,6 +179,19 @@ fn packages_users_and_archives() {
 }
 
 #[test]
+fn services_started_within_steps() {
+    let Some(repository) = bases_directory("apt") else { return };
+    compare(&Case {
+        dockerfile: "services.Dockerfile",
+        base: "debian",
+        contexts: vec![("apt", repository)],
+        context: None,
+        user: (65532, 65532),
+        layers: 6,
+    });
+}
+
+#[test]
 fn compilers_and_package_managers() {
     compare(&Case {
         dockerfile: "tools.Dockerfile",
