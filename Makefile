@@ -48,7 +48,10 @@ check: toolchain ## formatter, lints, dependency rules
 	cd guest-shims && $(CARGO) fmt --all --check && $(CARGO) clippy --workspace --all-targets --target $(HOST) -- -D warnings
 	command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
 	$(CARGO) deny check licenses bans sources
-	if $(CARGO) deny fetch db; then $(CARGO) deny check advisories; else echo "skipped: the advisory database cannot be fetched here"; fi
+	cd guest-shims && $(CARGO) deny --target wasm32-wasip1 check licenses bans sources
+	if $(CARGO) deny fetch db; \
+	then $(CARGO) deny check advisories && cd guest-shims && $(CARGO) deny --target wasm32-wasip1 check advisories; \
+	else echo "skipped: the advisory database cannot be fetched here"; fi
 
 bench: guests-release setup ## measure kiln beside its peers
 	$(CARGO) build --release --package kiln
