@@ -34,6 +34,28 @@ fn an_image_of_nothing_has_every_tool() {
 }
 
 #[test]
+fn a_working_directory_that_is_not_there_is_made_and_part_of_the_layer() {
+    let steps = "WORKDIR /gone/far\n\
+        RUN cd / && rmdir /gone/far /gone\n\
+        RUN echo > file\n\
+        RUN cd / && rm -r /gone\n\
+        RUN true\n\
+        RUN cd / && rmdir /gone/far /gone\n\
+        RUN cd / && rmdir /gone/far /gone\n";
+    let kiln = Kiln::with(&format!("FROM scratch\n{steps}"));
+    let image = kiln.build(&["--runner", "wasi"]);
+    let names = |number| image.layer(number).keys().cloned().collect::<Vec<_>>();
+    let made = ["gone", "gone/far"];
+    assert_eq!(names(0), made);
+    assert_eq!(names(1), [".wh.gone"]);
+    assert_eq!(names(2), ["gone", "gone/far", "gone/far/file"]);
+    assert_eq!(names(3), [".wh.gone"]);
+    assert_eq!(names(4), made, "a step that does nothing leaves what was made for it");
+    assert_eq!(names(5), [".wh.gone"]);
+    assert!(names(6).is_empty(), "made for the step and taken away by it");
+}
+
+#[test]
 fn any_user_builds_the_same_digest() {
     if !have("setpriv") {
         return;

@@ -90,6 +90,11 @@ impl ChangeSet {
         self.paths.insert(Key(path::clean(path)), Change::Opaque);
     }
 
+    /// Takes back what was noted of this path itself, not of what is below it.
+    pub fn forget(&mut self, path: &[u8]) {
+        self.paths.remove(&Key(path::clean(path)));
+    }
+
     /// Whether nothing changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {

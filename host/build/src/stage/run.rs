@@ -262,9 +262,10 @@ fn holds_nul(step: &Step) -> bool {
 /// Adds the directories that were made for a step, as far as it left them, to what it changed.
 fn add_made(rootfs: &Rootfs, made: &[Vec<u8>], changes: &mut ChangeSet) -> Result<()> {
     for directory in made {
+        // Lower layers do not have it: it hides nothing there, and gone it needs no whiteout.
+        changes.forget(directory);
         match rootfs.metadata(directory, false) {
             Ok(_) => changes.add(directory),
-            // The base never had it: it needs no whiteout either.
             Err(error) if error.is_not_found() => {}
             Err(error) => {
                 return Err(error)
