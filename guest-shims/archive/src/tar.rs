@@ -200,6 +200,10 @@ fn open(
     if begin.is_empty() && sys::is_busybox() {
         return Err(native("an empty archive"));
     }
+    if begin.is_empty() {
+        // What a failed download gives. Nothing, compressed, is an archive without files.
+        return Err(Stop::Fail(failure, "This does not look like a tar archive".into()));
+    }
     let found = detect(begin);
     let format = match format {
         Some(format) if format != found => {

@@ -33,6 +33,10 @@ const CASES: &[Case] = &[
         TREE,
         "tar xf s.tar --no-same-owner; mkdir o; tar xpf s.tar -C o --numeric-owner; mkdir q; tar xof s.tar -C q",
     ),
+    (
+        "",
+        ": | tar x 2>e; echo $?; : | tar xz 2>e; echo $?; : >n; tar tf n 2>e; echo $?; printf '\\037\\213\\010\\0\\0\\0\\0\\0\\0\\003\\003\\0\\0\\0\\0\\0\\0\\0\\0\\0' >n.gz; tar xf n.gz 2>e; echo $?; head -c 1024 /dev/zero >z; tar xf z 2>e; echo $?; rm e",
+    ),
     (TREE, "umask 077; tar xf s.tar --no-same-permissions; mkdir o; tar xf s.tar -C o"),
     (
         TREE,

@@ -35,6 +35,16 @@ pub fn native(what: impl Into<String>) -> Stop {
     Stop::Native(what.into())
 }
 
+/// A tool that names files as it walks names them in the order in which the file system has them,
+/// which is not to be told from the names.
+///
+/// # Errors
+///
+/// [`Stop::Native`] where a directory of so many names is walked aloud.
+pub fn walk_aloud(aloud: bool, names: &[Vec<u8>]) -> Result<(), Stop> {
+    if aloud && names.len() > 1 { Err(native("the order of a directory's files")) } else { Ok(()) }
+}
+
 /// The environment, read once.
 #[derive(Clone, Debug, Default)]
 pub struct Env(Vec<(Vec<u8>, Vec<u8>)>);

@@ -23,4 +23,6 @@ pub mod sys;
 pub mod time;
 pub mod users;
 
-pub use context::{BLOCK, Command, Context, Env, Input, Outcome, Output, Stop, native, run};
+pub use context::{
+    BLOCK, Command, Context, Env, Input, Outcome, Output, Stop, native, run, walk_aloud,
+};

@@ -3,10 +3,10 @@
 use std::io::{self, Write};
 
 use shim::{
-    Context, Outcome,
+    Context, Outcome, Stop,
     args::{self, NO, Opt, Order, flag, value},
     mode::{Changes, describe},
-    native, paths, sys,
+    native, paths, sys, walk_aloud,
 };
 
 use crate::mkdir::dialect;
@@ -103,7 +103,7 @@ fn split_modes(args: &[Vec<u8>]) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
 }
 
 impl Chmod {
-    fn change(&self, context: &mut Context, path: &[u8], named: bool) -> io::Result<bool> {
+    fn change(&self, context: &mut Context, path: &[u8], named: bool) -> Result<bool, Stop> {
         let fail = |context: &mut Context, what: &str, error: &io::Error| {
             if !self.quiet {
                 context.warn_path(what, path, error);
@@ -154,6 +154,7 @@ impl Chmod {
         if self.recursive && (link.is_dir() || stat.is_dir() && !sys::is_busybox()) {
             match sys::read_dir(path) {
                 Ok(names) => {
+                    walk_aloud(self.verbose || self.changed, &names)?;
                     for name in names {
                         done &= self.change(context, &paths::join(path, &name), false)?;
                     }

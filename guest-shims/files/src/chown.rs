@@ -7,6 +7,7 @@ use shim::{
     args::{self, NO, Opt, Order, flag, value},
     native, paths, sys,
     users::Accounts,
+    walk_aloud,
 };
 
 const OPTIONS: &[Opt] = &[
@@ -124,13 +125,17 @@ fn run(context: &mut Context, group: bool) -> Outcome {
 impl Chown {
     fn set_owner(&mut self, owner: &[u8]) -> Result<(), Stop> {
         if self.group {
-            if owner.is_empty() {
+            if owner.is_empty() && !sys::is_busybox() {
                 return Ok(());
             }
             let unknown = || Stop::Fail(1, format!("invalid group: {}", paths::quoted(owner)));
             self.gid = Some(self.accounts.find_gid(owner).ok_or_else(unknown)?);
             self.given.1 = String::from_utf8_lossy(owner).into_owned();
         } else {
+            if sys::is_busybox() && matches!(owner, b"" | b":") {
+                let kind = if owner.is_empty() { "user" } else { "group" };
+                return Err(Stop::Fail(1, format!("unknown {kind} ")));
+            }
             let dotted = owner.contains(&b'.') && !owner.contains(&b':');
             if sys::is_busybox() && dotted && self.accounts.find_uid(owner).is_none() {
                 return Err(native("an owner and a group with a dot between"));
@@ -144,7 +149,7 @@ impl Chown {
         Ok(())
     }
 
-    fn change(&self, context: &mut Context, path: &[u8], named: bool) -> io::Result<bool> {
+    fn change(&self, context: &mut Context, path: &[u8], named: bool) -> Result<bool, Stop> {
         let fail = |context: &mut Context, what: &str, error: &io::Error| {
             if !self.quiet {
                 context.warn_path(what, path, error);
@@ -170,7 +175,21 @@ impl Chown {
             link
         };
         let mut done = true;
-        // The contents first would do as well; the directory first is what the tools do.
+        if self.recursive && (link.is_dir() || through && stat.is_dir()) {
+            match sys::read_dir(path) {
+                Ok(names) => {
+                    walk_aloud(self.verbose || self.changes, &names)?;
+                    for name in names {
+                        done &= self.change(context, &paths::join(path, &name), false)?;
+                    }
+                }
+                Err(error) => {
+                    fail(context, "cannot read directory", &error);
+                    done = false;
+                }
+            }
+        }
+        // The contents first, as the tools do.
         let wanted = self.from.0.is_none_or(|uid| uid == stat.uid)
             && self.from.1.is_none_or(|gid| gid == stat.gid);
         if wanted {
@@ -181,19 +200,6 @@ impl Chown {
                     let what =
                         if self.group { "changing group of" } else { "changing ownership of" };
                     fail(context, what, &error);
-                    done = false;
-                }
-            }
-        }
-        if self.recursive && (link.is_dir() || through && stat.is_dir()) {
-            match sys::read_dir(path) {
-                Ok(names) => {
-                    for name in names {
-                        done &= self.change(context, &paths::join(path, &name), false)?;
-                    }
-                }
-                Err(error) => {
-                    fail(context, "cannot read directory", &error);
                     done = false;
                 }
             }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use shim::{
-    Context, Outcome,
+    Context, Outcome, Stop,
     args::{self, NO, Opt, Order, flag, value},
     paths,
     sys::{self, Stat},
@@ -79,7 +79,7 @@ pub(crate) fn main(context: &mut Context) -> Outcome {
 }
 
 impl Mv {
-    fn one(&mut self, context: &mut Context, source: &[u8], to: &[u8]) -> io::Result<bool> {
+    fn one(&mut self, context: &mut Context, source: &[u8], to: &[u8]) -> Result<bool, Stop> {
         let from = match sys::lstat(source) {
             Ok(from) => from,
             Err(error) => {
@@ -175,7 +175,7 @@ impl Mv {
         source: &[u8],
         from: &Stat,
         to: &[u8],
-    ) -> io::Result<bool> {
+    ) -> Result<bool, Stop> {
         if let Ok(there) = sys::lstat(to) {
             let gone =
                 if there.is_dir() && from.is_dir() { sys::rmdir(to) } else { sys::unlink(to) };

@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 
 use shim::{
-    Context, Outcome,
+    Context, Outcome, Stop,
     args::{self, NO, Opt, Order, flag, optional},
-    native, paths, sys,
+    native, paths, sys, walk_aloud,
 };
 
 const OPTIONS: &[Opt] = &[
@@ -72,7 +72,7 @@ fn is_root(path: &[u8]) -> bool {
 
 impl Rm {
     /// Removes a path and what is below it; false when something stays.
-    fn remove(self, context: &mut Context, path: &[u8]) -> io::Result<bool> {
+    fn remove(self, context: &mut Context, path: &[u8]) -> Result<bool, Stop> {
         let stat = match sys::lstat(path) {
             Ok(stat) => stat,
             Err(error) => {
@@ -85,12 +85,13 @@ impl Rm {
             }
         };
         if !stat.is_dir() {
-            return self.finish(context, path, sys::unlink(path), "removed");
+            return Ok(self.finish(context, path, sys::unlink(path), "removed")?);
         }
         if self.recursive {
             let mut all = true;
             match sys::read_dir(path) {
                 Ok(names) => {
+                    walk_aloud(self.verbose, &names)?;
                     for name in names {
                         all &= self.remove(context, &paths::join(path, &name))?;
                     }
@@ -119,7 +120,7 @@ impl Rm {
             context.warn(format_args!("cannot remove {}: Is a directory", paths::quoted(path)));
             return Ok(false);
         }
-        self.finish(context, path, sys::rmdir(path), "removed directory")
+        Ok(self.finish(context, path, sys::rmdir(path), "removed directory")?)
     }
 
     fn finish(
@@ -149,7 +150,7 @@ fn is_symlink(path: &[u8]) -> bool {
 }
 
 /// Removes a tree without a word, for `mv` across file systems.
-pub(crate) fn remove_tree(context: &mut Context, path: &[u8]) -> io::Result<bool> {
+pub(crate) fn remove_tree(context: &mut Context, path: &[u8]) -> Result<bool, Stop> {
     Rm { recursive: true, force: true, ..Rm::default() }.remove(context, path)
 }
 

@@ -5,6 +5,7 @@
 
 mod arith;
 mod builtins;
+mod environment;
 mod exec;
 mod expand;
 mod output;
@@ -23,6 +24,20 @@ fn read_file(path: &[u8]) -> io::Result<Vec<u8>> {
     let text = read_all(from);
     fd::close(from)?;
     text
+}
+
+/// As [`read_file`], for a script: to dash and ash, which open before they read, a directory is an
+/// empty one.
+fn read_script(shell: &Shell, path: &[u8]) -> io::Result<Vec<u8>> {
+    match read_file(path) {
+        Err(_) if file::stat(path).is_ok_and(|there| there.is_dir()) => {
+            if shell.dialect == Dialect::Bash {
+                shell.needs_native("a directory as script");
+            }
+            Ok(Vec::new())
+        }
+        read => read,
+    }
 }
 
 fn read_all(from: fd::Fd) -> io::Result<Vec<u8>> {
@@ -114,7 +129,7 @@ fn start(shell: &mut Shell, args: &[Vec<u8>]) -> i32 {
     } else if let (false, Some((path, after))) = (stdin, rest.split_first()) {
         shell.name.clone_from(path);
         rest = after;
-        read_file(path)
+        read_script(shell, path)
     } else {
         builtins::set_letter(shell, b's', true);
         read_all(0)

@@ -1,17 +1,28 @@
 //! What a shell remembers: variables, functions, options, traps.
 
 use kiln_guest_abi::process::{self, Flavor};
-use kiln_sh_syntax::{Command, Dialect, is_name};
+use kiln_sh_syntax::{Command, Dialect};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A variable.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Variable {
     /// `None`: exported or read-only, but not set.
     pub(crate) value: Option<Vec<u8>>,
     pub(crate) exported: bool,
     pub(crate) readonly: bool,
+    /// Variables made earlier have smaller numbers.
+    pub(crate) made: u64,
+}
+
+impl Default for Variable {
+    fn default() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let made = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self { value: None, exported: false, readonly: false, made }
+    }
 }
 
 /// `set -o` and its letters.
@@ -226,51 +237,6 @@ impl Shell {
         shell
     }
 
-    fn import_environment(&mut self) {
-        for (name, value) in std::env::vars_os() {
-            let name = name.into_encoded_bytes();
-            if is_name(&name) && name != b"IFS" {
-                let value = Some(value.into_encoded_bytes());
-                self.variables.insert(name, Variable { value, exported: true, readonly: false });
-            }
-        }
-        for (name, value) in [("IFS", " \t\n"), ("OPTIND", "1"), ("PS4", "+ ")] {
-            self.variables
-                .entry(name.into())
-                .or_default()
-                .value
-                .get_or_insert_with(|| value.into());
-        }
-        if self.dialect != Dialect::Dash {
-            // As bash and BusyBox have it: a variable, not part of the environment.
-            let name = process::hostname();
-            self.variables.entry(b"HOSTNAME".to_vec()).or_default().value.get_or_insert(name);
-        }
-        let ppid = process::parent_id().to_string().into_bytes();
-        self.variables
-            .insert(b"PPID".to_vec(), Variable { value: Some(ppid), ..Variable::default() });
-        let cwd = process::current_dir().unwrap_or_else(|_| b"/".to_vec());
-        let believed = self.get(b"PWD").filter(|path| path.starts_with(b"/"));
-        let same = believed.is_some_and(|path| {
-            let stat = |path: &[u8]| kiln_guest_abi::file::stat(path).ok();
-            stat(&path).zip(stat(b".")).is_some_and(|(a, b)| (a.dev, a.ino) == (b.dev, b.ino))
-        });
-        if !same {
-            let exported = true;
-            self.variables
-                .insert(b"PWD".to_vec(), Variable { value: Some(cwd), exported, readonly: false });
-        }
-        if self.dialect != Dialect::Dash {
-            let level = self
-                .get(b"SHLVL")
-                .and_then(|text| std::str::from_utf8(&text).ok()?.parse::<u32>().ok())
-                .unwrap_or(0);
-            let value = Some(level.saturating_add(1).to_string().into_bytes());
-            self.variables
-                .insert(b"SHLVL".to_vec(), Variable { value, exported: true, readonly: false });
-        }
-    }
-
     /// A variable's value.
     pub(crate) fn get(&self, name: &[u8]) -> Option<Vec<u8>> {
         // Debian builds its dash without it.
@@ -346,17 +312,6 @@ impl Shell {
         }
         self.getopts = (number.unwrap_or(1).max(1), 0);
         Ok(())
-    }
-
-    /// The environment of a program.
-    pub(crate) fn environment(&self) -> Vec<Vec<u8>> {
-        self.variables
-            .iter()
-            .filter(|(_, variable)| variable.exported)
-            .filter_map(|(name, variable)| {
-                variable.value.as_ref().map(|value| [name, &b"="[..], value].concat())
-            })
-            .collect()
     }
 
     /// `$-`

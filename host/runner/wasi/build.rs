@@ -5,7 +5,9 @@ use std::{env, fs, io};
 
 #[expect(clippy::disallowed_methods, reason = "cargo tells build scripts where to write this way")]
 fn main() -> io::Result<()> {
-    let packed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../target/guests/packed");
+    // Asked when it runs: a build script copied with its target directory knows another place.
+    let here = env::var_os("CARGO_MANIFEST_DIR").ok_or_else(|| io::Error::other("no cargo"))?;
+    let packed = Path::new(&here).join("../../../target/guests/packed");
     let index = packed.join("guests.rs");
     println!("cargo:rerun-if-changed={}", packed.display());
     let text = fs::read_to_string(&index).unwrap_or_else(|_| "&[]\n".into());

@@ -8,8 +8,9 @@ use std::{
 };
 
 use shim::{
-    Context, paths,
+    Context, Stop, paths,
     sys::{self, SetTime, Stat},
+    walk_aloud,
 };
 
 use crate::target::Made;
@@ -83,7 +84,7 @@ impl Copier {
         context: &mut Context,
         source: &[u8],
         to: &[u8],
-    ) -> io::Result<bool> {
+    ) -> Result<bool, Stop> {
         self.root = None;
         self.copy(context, source, to, true)
     }
@@ -94,7 +95,7 @@ impl Copier {
         source: &[u8],
         to: &[u8],
         named: bool,
-    ) -> io::Result<bool> {
+    ) -> Result<bool, Stop> {
         let follow = match self.follow {
             Follow::Always => true,
             Follow::Named => named,
@@ -128,7 +129,7 @@ impl Copier {
         if keeps_links && (from.nlink > 1 || self.follow != Follow::Never) {
             if let Some(first) = self.links.get(&key) {
                 let first = first.clone();
-                return self.link_again(context, &first, to);
+                return Ok(self.link_again(context, &first, to)?);
             }
             self.links.insert(key, to.to_vec());
         }
@@ -143,7 +144,7 @@ impl Copier {
         if self.hard_links || self.symlinks {
             return Ok(true);
         }
-        self.keep_attributes_of(context, source, &from, to)
+        Ok(self.keep_attributes_of(context, source, &from, to)?)
     }
 
     fn link_again(&mut self, context: &mut Context, first: &[u8], to: &[u8]) -> io::Result<bool> {
@@ -254,7 +255,7 @@ impl Copier {
         from: &Stat,
         to: &[u8],
         there: Option<&Stat>,
-    ) -> io::Result<bool> {
+    ) -> Result<bool, Stop> {
         if self.root == Some((from.dev, from.ino)) {
             let (source, to) = (paths::quoted(source), paths::quoted(to));
             context.warn(format_args!("cannot copy a directory, {source}, into itself, {to}"));
@@ -289,6 +290,7 @@ impl Copier {
         let mut done = true;
         match sys::read_dir(source) {
             Ok(names) => {
+                walk_aloud(self.verbose, &names)?;
                 for name in names {
                     let (source, to) = (paths::join(source, &name), paths::join(to, &name));
                     done &= self.copy(context, &source, &to, false)?;

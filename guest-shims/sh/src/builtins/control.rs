@@ -112,7 +112,7 @@ pub(super) fn source(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
         shell.needs_native("files that source each other without end");
     }
     let path = if name.contains(&b'/') { Some(name.clone()) } else { search(shell, name) };
-    let text = path.and_then(|path| crate::read_file(&path).ok());
+    let text = path.and_then(|path| crate::read_script(shell, &path).ok());
     let Some(text) = text else {
         let shown = String::from_utf8_lossy(name);
         return shell.fatal(&format!(".: cannot open {shown}: No such file"));
@@ -137,13 +137,8 @@ pub(super) fn source(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
 }
 
 fn search(shell: &Shell, name: &[u8]) -> Option<Vec<u8>> {
-    let path = shell.get(b"PATH").unwrap_or_default();
-    let mut places: Vec<Vec<u8>> =
-        path.split(|&byte| byte == b':').map(|place| [place, b"/", name].concat()).collect();
-    if shell.dialect != Dialect::Dash {
-        places.push(name.to_vec());
-    }
-    places.into_iter().find(|place| file::stat(place).is_ok_and(|there| there.is_file()))
+    let here = || file::stat(name).is_ok_and(|there| there.is_file()).then(|| name.to_vec());
+    shell.in_path(name).or_else(|| if shell.dialect == Dialect::Dash { None } else { here() })
 }
 
 pub(super) fn times(shell: &mut Shell, _: &[Vec<u8>]) -> Done {
@@ -217,7 +212,7 @@ pub(super) fn command(shell: &mut Shell, words: &[Vec<u8>]) -> Done {
                 shell.keeps_redirections = true;
                 return Ok(0);
             }
-            let status = shell.run_program(&program, &program[0]);
+            let status = shell.replace(&program, &program[0]);
             return Err(Flow::Exit(status));
         }
         return run(shell, rest);
@@ -268,8 +263,12 @@ fn describe(shell: &Shell, names: &[Vec<u8>], verbose: bool) -> Done {
             let found = if as_said { name } else { &found };
             let found = String::from_utf8_lossy(found).into_owned();
             (found.clone(), found)
+        } else if let (Dialect::Ash, Some(found)) = (shell.dialect, shell.in_path(name)) {
+            // It does not look whether it may be executed.
+            let found = String::from_utf8_lossy(&found).into_owned();
+            (found.clone(), found)
         } else {
-            status = if shell.dialect == Dialect::Dash { 127 } else { 1 };
+            status = if bash { 1 } else { 127 };
             if verbose && bash {
                 shell.complain(&format!("type: {shown}: not found"));
             } else if verbose {

@@ -124,7 +124,7 @@ impl Shell {
         // The empty name is each directory of the path.
         let status = match &words[0][..] {
             b"" => 126,
-            name => self.run_program(words, name),
+            name => self.replace(words, name),
         };
         // The program took the shell's place: its traps are gone.
         self.exit_trap = None;
@@ -192,6 +192,15 @@ impl Shell {
 
     /// Runs a program and waits for it.
     pub(crate) fn run_program(&mut self, words: &[Vec<u8>], program: &[u8]) -> i32 {
+        self.run_or_replace(words, program, false)
+    }
+
+    /// As [`Shell::run_program`], in the shell's place.
+    pub(crate) fn replace(&mut self, words: &[Vec<u8>], program: &[u8]) -> i32 {
+        self.run_or_replace(words, program, true)
+    }
+
+    fn run_or_replace(&mut self, words: &[Vec<u8>], program: &[u8], replaces: bool) -> i32 {
         if self.dialect == Dialect::Bash && matches!(words, [name] if name.ends_with(b"env")) {
             // bash exports `_` and SHLVL, and has an order of its own.
             self.needs_native("env shows what bash exports");
@@ -201,8 +210,15 @@ impl Shell {
             Ok(status) => status.shell_code(),
             Err(error) => {
                 let name = String::from_utf8_lossy(program);
+                let passed_over = || match self.dialect {
+                    _ if program.contains(&b'/') || replaces => false,
+                    Dialect::Dash => true,
+                    _ => self.in_path(program).is_none(),
+                };
                 let (what, code) = match error.raw_os_error() {
                     Some(errno::ENOENT | errno::ENOTDIR) => ("not found".to_owned(), 127),
+                    // What may not be executed is not what was looked for.
+                    Some(errno::EACCES) if passed_over() => (text(&error), 127),
                     _ => (text(&error), 126),
                 };
                 self.complain(&format!("{name}: {what}"));

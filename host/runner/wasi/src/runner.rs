@@ -155,6 +155,11 @@ fn launch(kernel: &Arc<Kernel>, step: &Step) -> Result<(), RunError> {
     let name = step.argv.first().cloned().unwrap_or_default();
     let started =
         kernel.fs.resolve(&who, b"", &step.cwd, true).map_err(Fault::from).and_then(|cwd| {
+            let directory = cwd.existing()?;
+            if !directory.is_dir() {
+                // A native run tells it as it is: a fault of the build, not of the step.
+                return Err(Fault::Native("the working directory is no directory".to_owned()));
+            }
             let launch = prepare(kernel, &who, &cwd.path, &name, step.argv.clone(), &env)?;
             let beginning = Beginning {
                 program: launch.program,

@@ -65,3 +65,9 @@ RUN false; touch never3
 RUN echo from -ec > ec
 SHELL ["/bin/sh", "-o", "errexit", "-c"]
 RUN touch oe; false; touch never4
+RUN . /etc; echo $?; mkdir -p dot; sh ./dot; echo $?; PATH=/usr/bin:/bin; . /etc/; echo $?
+RUN type nonesuch; echo $?; command -V nonesuch; echo $?; command -v nonesuch; echo $?
+RUN export ZED=1 ALPHA=2; MID=3 env | grep -v -e PWD -e SHLVL; unset ALPHA; export ALPHA=4; export -p | grep -c ALPHA
+RUN touch /bin/plain-file; mkdir /bin/plain-dir; plain-file; echo $?; plain-dir; echo $?; /bin/plain-file; echo $?; (exec plain-file); echo $?; env plain-file; echo $?; command -v plain-file; rm /bin/plain-file; rmdir /bin/plain-dir
+RUN printf '#!/bin/sh\r\necho hi\n' > s; chmod 755 s; ./s; echo $?; printf '#!/bin/sh -e\r\necho hi\n' > s; ./s; echo $?; printf '#!/bin/sh \t-e\t \necho hi; false; echo no' > s; ./s; echo $?; printf '#!/bin/sh' > s; ./s; echo $?
+RUN touch hl; ln hl none/; echo $?; ln -s hl none/; echo $?; mkfifo none/ 2>/dev/null; echo $?; mkdir none/; ln hl none/; ls none

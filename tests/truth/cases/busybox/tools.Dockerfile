@@ -32,3 +32,5 @@ RUN unzip -v >/dev/null 2>&1; echo; clear >/dev/null 2>&1; tty; sync; nproc >/de
 SHELL ["/bin/ash", "-eo", "pipefail", "-c"]
 RUN false | true; touch /never
 RUN echo ash > ash
+RUN mkdir -p own; chown : own; echo $?; chown '' own; echo $?; chgrp '' own; echo $?; chown root: own; echo $?; chown :daemon own; echo $?; ls -ld own | cut -c1-30
+RUN echo 'a b' > se; sed -ir 's/a/b/' se; cat se; ls se*; sed -i.bak 's/b/c/' se; ls se*; sed -Ei 's/(b)/[\1]/' se; cat se; sed -ie 's/c/d/' se; ls se*

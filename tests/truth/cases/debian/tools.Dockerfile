@@ -65,3 +65,5 @@ RUN false | true; echo $?
 RUN echo "deb x" | tee /etc/apt/sources.list.d/x.list > /dev/null && rm /etc/apt/sources.list.d/x.list
 SHELL ["/bin/bash", "-eo", "pipefail", "-c"]
 RUN false | true; touch /never
+RUN mkdir -p aloud/sub; chown -Rc daemon aloud; chown -Rc daemon aloud; chgrp -Rv daemon aloud; chmod -Rc 700 aloud; cp -rv aloud quiet; rm -rv quiet
+RUN mkdir -p many; touch many/a many/b many/c; chown -Rv daemon many; rm -rv many

@@ -28,9 +28,21 @@ impl Fs {
 
     /// A name that can be made: it does not exist, and its directory may be written.
     fn find_new(&self, place: Place<'_>) -> Result<(Vec<u8>, Metadata)> {
+        self.find_free(place, true)
+    }
+
+    /// As `find_new`, for what is no directory: after its name there is no slash.
+    fn find_new_file(&self, place: Place<'_>) -> Result<(Vec<u8>, Metadata)> {
+        self.find_free(place, false)
+    }
+
+    fn find_free(&self, place: Place<'_>, slash: bool) -> Result<(Vec<u8>, Metadata)> {
         let found = self.find(place, false)?;
         if found.metadata.is_some() {
             return Err(FsError::Errno(errno::EEXIST));
+        }
+        if found.must_be_dir && !slash {
+            return Err(FsError::Errno(errno::ENOENT));
         }
         let parent = self.checked_parent(place.who, &found.path)?;
         Ok((found.path, parent))
@@ -85,7 +97,7 @@ impl Fs {
             return Err(FsError::Errno(errno::EPERM));
         }
         let mut journal = self.journal();
-        let (at, parent) = self.find_new(place)?;
+        let (at, parent) = self.find_new_file(place)?;
         journal.touch(&self.rootfs, &at)?;
         self.rootfs.mknod(&at, kind, mode & 0o7777, rdev)?;
         self.adopt(place.who, &at, &parent, &mut journal)
@@ -100,17 +112,10 @@ impl Fs {
             return Err(FsError::Errno(errno::ENAMETOOLONG));
         }
         let mut journal = self.journal();
-        let found = self.find(place, false)?;
-        if found.metadata.is_some() {
-            return Err(FsError::Errno(errno::EEXIST));
-        }
-        if found.must_be_dir {
-            return Err(FsError::Errno(errno::ENOENT));
-        }
-        let parent = self.checked_parent(place.who, &found.path)?;
-        journal.touch(&self.rootfs, &found.path)?;
-        self.rootfs.symlink(target, &found.path)?;
-        self.adopt(place.who, &found.path, &parent, &mut journal)
+        let (at, parent) = self.find_new_file(place)?;
+        journal.touch(&self.rootfs, &at)?;
+        self.rootfs.symlink(target, &at)?;
+        self.adopt(place.who, &at, &parent, &mut journal)
     }
 
     /// `link(2)`.
@@ -123,7 +128,7 @@ impl Fs {
         }
         check_own(&source.path)?;
         refuse_device(&source)?;
-        let (at, _) = self.find_new(new)?;
+        let (at, _) = self.find_new_file(new)?;
         journal.touch(&self.rootfs, &at)?;
         self.rootfs.hard_link(&source.path, &at, false)?;
         journal.linked(&at, &file);

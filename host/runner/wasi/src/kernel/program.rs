@@ -10,6 +10,7 @@ use kiln_rootfs::{FileType, path};
 use rustix::fs::OFlags;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::FileExt;
 use wasmtime::{Engine, Instance, InstancePre, Store};
 
 /// A guest that can be instantiated.
@@ -125,6 +126,9 @@ const SCRIPTS: [&str; 16] = [
 /// Bytes read of a program: Linux reads no more of a `#!` line.
 const HEAD: usize = 256;
 
+/// The name of a program's loader is a path, with the byte that ends it.
+const MAX_LOADER: usize = 4096;
+
 /// Whether the image has a shell.
 pub(crate) fn has_shell(fs: &Fs) -> bool {
     fs.rootfs().exists(b"/bin/sh").unwrap_or(false)
@@ -221,7 +225,7 @@ fn classify(
     spelled: &[u8],
     found: &Found,
 ) -> Result<Resolved, Fault> {
-    let head = read_head(fs, &found.path)?;
+    let (head, file) = read_head(fs, &found.path)?;
     let path = if spelled.starts_with(b"/") {
         spelled.to_vec()
     } else {
@@ -234,6 +238,14 @@ fn classify(
     let command = String::from_utf8_lossy(name).into_owned();
     let (real_directory, real_name) = path::split(&found.path);
     let elf = head.starts_with(b"\x7fELF");
+    if elf
+        && let Some(loader) = loader(&head, &file)
+        && !matches!(fs.resolve(who, b"", &loader, true), Ok(Found { metadata: Some(_), .. }))
+    {
+        // Whoever executes it is told that it is not there.
+        let why = format!("the image lost its loader {}", String::from_utf8_lossy(&loader));
+        return Ok(Resolved::Native { path, why });
+    }
     if elf && real_name == b"busybox" {
         if name == b"busybox" {
             return Ok(Resolved::BusyBox { path });
@@ -302,25 +314,60 @@ fn shim(
 
 /// Splits a `#!` line as Linux does: interpreter, and all the rest as one argument.
 fn script(line: &[u8], path: Vec<u8>, spelled: &[u8]) -> Result<Resolved, Fault> {
-    let Some(end) = line.iter().position(|&byte| byte == b'\n') else {
+    let end = line.iter().position(|&byte| byte == b'\n');
+    // A file that ends before its line does has the whole line.
+    let whole = line.len() + b"#!".len() < HEAD;
+    let Some(end) = end.or(whole.then_some(line.len())) else {
         return Err(Fault::Errno(errno::ENOEXEC));
     };
-    let line = line[..end].trim_ascii();
+    // Spaces and tabs alone: a carriage return belongs to the name, which then is nowhere.
+    let line = trim(&line[..end]);
     let cut = line.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(line.len());
     let (interpreter, argument) = line.split_at(cut);
     if interpreter.is_empty() {
-        return Err(Fault::Errno(errno::ENOEXEC));
+        // The shell that was to execute it reads it itself.
+        let why = format!("{} names no interpreter", String::from_utf8_lossy(&path));
+        return Ok(Resolved::Native { path, why });
     }
-    let argument = argument.trim_ascii();
+    let argument = trim(argument);
     let argument = (!argument.is_empty()).then(|| argument.to_vec());
     let (interpreter, spelled) = (interpreter.to_vec(), spelled.to_vec());
     Ok(Resolved::Script { interpreter, argument, path, spelled })
 }
 
-fn read_head(fs: &Fs, path: &[u8]) -> Result<Vec<u8>, Fault> {
+fn trim(mut line: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = line {
+        line = rest;
+    }
+    line
+}
+
+/// The first bytes of a program, and the program.
+fn read_head(fs: &Fs, path: &[u8]) -> Result<(Vec<u8>, File), Fault> {
     let fd = fs.rootfs().open(path, OFlags::RDONLY | OFlags::NOFOLLOW, 0).map_err(FsError::from)?;
-    let mut head = vec![0; HEAD];
-    let count = File::from(fd).read(&mut head).map_err(|_| Fault::Errno(errno::EIO))?;
+    let (mut head, mut file) = (vec![0; HEAD], File::from(fd));
+    let count = file.read(&mut head).map_err(|_| Fault::Errno(errno::EIO))?;
     head.truncate(count);
-    Ok(head)
+    Ok((head, file))
+}
+
+/// What the `PT_INTERP` header of a 64-bit ELF program names, as far as its first bytes have the
+/// header (elf(5)); linkers put it first or second.
+fn loader(head: &[u8], file: &File) -> Option<Vec<u8>> {
+    const PT_INTERP: u64 = 3;
+    let number = |bytes: &[u8], at: usize, length: usize| {
+        let bytes = bytes.get(at..at.checked_add(length)?)?;
+        Some(bytes.iter().rev().fold(0_u64, |number, &byte| number << 8 | u64::from(byte)))
+    };
+    let (table, size) = (number(head, 32, 8)?, number(head, 54, 2)?);
+    let headers =
+        head.get(usize::try_from(table).ok()?..)?.chunks(usize::try_from(size).ok()?.max(1));
+    let header = headers
+        .take(usize::try_from(number(head, 56, 2)?).ok()?)
+        .find(|header| number(header, 0, 4) == Some(PT_INTERP))?;
+    let (offset, length) = (number(header, 8, 8)?, number(header, 32, 8)?);
+    let mut name = vec![0; usize::try_from(length).ok().filter(|&length| length <= MAX_LOADER)?];
+    file.read_exact_at(&mut name, offset).ok()?;
+    name.truncate(name.iter().position(|&byte| byte == 0)?);
+    Some(name)
 }

@@ -1,5 +1,5 @@
 use crate::harness::{Stage, step};
-use kiln_runner::Credentials;
+use kiln_runner::{Credentials, RunError};
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,16 @@ fn a_step_runs_to_its_end_and_its_changes_are_known() {
     assert_eq!((ran.code(), &ran.stdout[..], &ran.stderr[..]), (0, "", ""));
     assert_eq!(ran.changes(), "Set x\nSet x/y\n");
     assert_eq!(stage.rootfs.read_small(b"/x/y", 100).unwrap(), b"hi\n");
+}
+
+#[test]
+fn a_working_directory_that_is_a_file_is_left_to_a_native_run() {
+    let Some(stage) = Stage::new() else { return };
+    assert_eq!(stage.sh("echo x > /file").code(), 0);
+    let mut step = step(&["true"]);
+    step.cwd = b"/file".to_vec();
+    let ran = stage.run(&step);
+    assert!(matches!(ran.result, Err(RunError::NeedsNative(_))), "{:?}", ran.result);
 }
 
 #[test]
