@@ -64,9 +64,11 @@ bench-emulated: setup ## measure the emulated runner beside chroot and PRoot: do
 
 TRUTH := target/release/kiln-truth
 BASES := $(CURDIR)/target/bases
-truth: guests-release setup ## compare layers of wasi and namespaces over tests/truth/cases, and over CORPUS=DIR
+STEPS ?=
+SEED ?=
+truth: guests-release setup ## compare layers of wasi and namespaces: tests/truth/cases, CORPUS=DIR [STEPS=700] [SEED=N]
 	$(CARGO) build --release --package kiln-truth
-	TMPDIR=$(TEST_TMP) bash tests/truth/report.sh $(TRUTH) $(BASES) $(CORPUS)
+	TMPDIR=$(TEST_TMP) bash tests/truth/report.sh $(TRUTH) $(BASES) $(CORPUS) $(STEPS) $(SEED)
 
 bench-wasi: guests-release setup ## time a small step under wasi, namespaces and runc: docs/wasi-speed.md
 	$(CARGO) build --release --package kiln-truth

@@ -2,6 +2,7 @@
 # Installs what the tests need and makes the base images they build from, once, under target/bases:
 #   debian/  OCI layout (tag bookworm), Debian 12 minbase by mmdebstrap
 #   busybox/ OCI layout (tag latest), Debian's busybox-static
+#   busybox-full/ OCI layout (tag latest), BusyBox 1.37 with all its tools, see busybox.sh
 #   tools/   OCI layout (tag latest), Debian 12 with compilers, git, Python, Node and Rust
 #   apt/     a flat repository of packages whose maintainer scripts change users, owners and modes
 # Needs root for apt-get; without it, missing programs make their tests skip with a printed line.
@@ -10,7 +11,7 @@ cd "$(dirname "$0")/.."
 bases=${KILN_TEST_BASES:-$PWD/target/bases}
 packages=(docker-registry skopeo umoci runc mmdebstrap busybox-static uidmap apache2-utils
     libcap2-bin attr time xz-utils zstd bzip2 dash git openssh-server openssh-client ca-certificates
-    util-linux mawk adduser passwd diffutils unzip zip openssl dpkg-dev)
+    util-linux mawk adduser passwd diffutils unzip zip openssl dpkg-dev gcc libc6-dev make)
 missing=()
 for package in "${packages[@]}"; do
     dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
@@ -52,6 +53,7 @@ if [ ! -f "$bases/busybox/index.json" ] && [ -x /bin/busybox ]; then
     make_layout "$bases/busybox.tar" "$bases/busybox" latest
     rm "$bases/busybox.tar"
 fi
+[ -f "$bases/busybox-full/index.json" ] || bash tests/busybox.sh "$bases/busybox-full"
 if [ ! -f "$bases/tools/index.json" ] && command -v mmdebstrap >/dev/null; then
     mmdebstrap --quiet --variant=minbase bookworm "$bases/tools.tar" \
         --include=gcc,libc6-dev,musl-tools,make,git,python3-pip,python3-venv,npm,cargo \

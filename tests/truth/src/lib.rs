@@ -6,19 +6,29 @@
 //! that `wasi` gives up must leave nothing behind, and what it says it changed must be what changed.
 //!
 //! - `script`: a Dockerfile as a list of acts.
-//! - `stage`: a copy of a base, a runner, and what a step did in it.
+//! - `words`, `invent`, `plausible`: the files that a step of a corpus needs, made up.
+//! - `stage`, `make`: a copy of a base, a runner, and what a step did in it.
 //! - `compare`: what differs between two such results.
-//! - `survey`: whole files, counted; the report.
+//! - `pair`: a stage for each runner, and the judgement of a step in them.
+//! - `survey`: whole files, or a random part of a corpus, counted.
+//! - `report`: the counts and the reasons as Markdown.
 //! - `speed`: how long a small step takes.
 //! - `works`: how long larger ones take.
 
 mod compare;
+mod invent;
+mod make;
+mod pair;
+mod plausible;
+mod report;
 mod script;
 mod speed;
 mod stage;
 mod survey;
+mod words;
 mod works;
 
+pub use report::{reasons, report, summary};
 pub use speed::speed;
-pub use survey::{Base, Counts, Refused, Survey, Verdict, reasons, report, summary};
+pub use survey::{Base, Counts, Judged, Mode, Refused, Sample, Survey, Verdict};
 pub use works::works;

@@ -1,15 +1,19 @@
-//! `kiln-truth [--skip-refused] [--summary] [--report FILE] [--base NAME=LAYOUT]... FILE|DIR...`: runs
-//! the steps of Dockerfiles under `wasi` and under `namespaces` and says what differs.
+//! `kiln-truth [--corpus] [--fresh-steps] [--sample STEPS [--seed N]] [--summary] [--report FILE]
+//! [--log FILE] [--base NAME=LAYOUT]... FILE|DIR...`: runs the steps of Dockerfiles under `wasi` and
+//! under `namespaces` and says what differs. `--corpus`: steps that `wasi` refuses are left out, and
+//! what steps need is made up. `--sample`: files in random order, until `wasi` took so many steps.
+//! `--log`: each step and its verdict, as they come.
 //! `kiln-truth --speed --base NAME=LAYOUT`: says how long a small step takes under each runner.
 //! `kiln-truth --works --base NAME=LAYOUT`: says how long larger ones take.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use kiln_truth::{Base, Refused, Survey, reasons, report, speed, summary, works};
+use kiln_truth::{Base, Mode, Refused, Sample, Survey, reasons, report, speed, summary, works};
 
 fn main() -> ExitCode {
     match run() {
@@ -24,15 +28,24 @@ fn main() -> ExitCode {
 
 fn run() -> Result<bool> {
     let (mut bases, mut files, mut out) = (Vec::new(), Vec::new(), None);
-    let (mut refused, mut short) = (Refused::Run, false);
+    let (mut mode, mut short) = (Mode::CASES, false);
     let mut timed: Option<fn(&Base) -> Result<String>> = None;
+    let (mut sample, mut seed) = (None, 1);
+    let mut log: Box<dyn Write> = Box::new(std::io::sink());
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match &arg[..] {
             "--summary" => short = true,
             "--speed" => timed = Some(speed),
             "--works" => timed = Some(works),
-            "--skip-refused" => refused = Refused::Skip,
+            "--corpus" => (mode.refused, mode.invent) = (Refused::Skip, true),
+            "--fresh-steps" => mode.fresh_steps = true,
+            "--sample" => sample = Some(args.next().context("--sample needs a number")?.parse()?),
+            "--seed" => seed = args.next().context("--seed needs a number")?.parse()?,
+            "--log" => {
+                let file = args.next().context("--log needs a file")?;
+                log = Box::new(std::fs::File::create(&file).with_context(|| file.clone())?);
+            }
             "--report" => out = Some(args.next().context("--report needs a file")?),
             "--base" => {
                 let value = args.next().context("--base needs NAME=LAYOUT")?;
@@ -48,9 +61,10 @@ fn run() -> Result<bool> {
         }
         return Ok(true);
     }
+    mode.sample = sample.map(|steps| Sample { steps, seed });
     let mut surveys = Vec::new();
     for base in &bases {
-        match Survey::run(base, &files, refused)? {
+        match Survey::run(base, &files, mode, &mut log)? {
             Ok(survey) => surveys.push(survey),
             Err(why) => anyhow::bail!("cannot run: {why}"),
         }

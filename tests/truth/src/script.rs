@@ -1,7 +1,9 @@
 //! A Dockerfile as a list of acts.
 
 use anyhow::{Context, Result};
-use kiln_dockerfile::instruction::{Copy, Kind, Script, parse_dockerfile};
+use kiln_dockerfile::instruction::{Kind, Paths, Script, parse_dockerfile};
+
+use crate::plausible;
 
 /// Modification time of files that COPY makes, seconds since 1970: old, so that whoever keeps or
 /// sets times is found out.
@@ -13,9 +15,24 @@ pub(crate) enum Act {
     /// RUN: its arguments, and where, as whom and with what environment.
     Run { line: usize, argv: Vec<String>, env: Vec<(String, String)>, cwd: String, user: String },
     /// A file that is to be there.
-    File { path: String, content: String, mode: u32 },
+    File { path: String, content: Vec<u8>, mode: u32 },
     /// A directory that is to be there.
     Dir(String),
+    /// What a step needs, where nothing is in its place.
+    Need(Need),
+    /// A user and a group of that name, where there is none.
+    User(String),
+    /// A stage begins.
+    Stage,
+}
+
+/// A made-up file, or a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Need {
+    /// Where, absolute.
+    pub(crate) path: String,
+    /// None for a directory.
+    pub(crate) content: Option<Vec<u8>>,
 }
 
 /// What instructions before a step say about it.
@@ -42,6 +59,7 @@ pub(crate) fn acts(text: &str) -> Result<Vec<Act>> {
     let mut acts = Vec::new();
     for stage in &file.stages {
         let mut state = State::new();
+        acts.push(Act::Stage);
         for instruction in &stage.commands {
             let lookup = |name: &str| {
                 let found = state.env.iter().rev().find(|(known, _)| known == name);
@@ -66,7 +84,8 @@ pub(crate) fn acts(text: &str) -> Result<Vec<Act>> {
                 }
                 Kind::User(user) => state.user.clone_from(user),
                 Kind::Shell(shell) => state.shell.clone_from(shell),
-                Kind::Copy(copy) => state.copy(copy, &mut acts),
+                Kind::Copy(copy) => state.copy(&copy.paths, copy.chmod.as_deref(), &mut acts),
+                Kind::Add(add) => state.copy(&add.paths, add.chmod.as_deref(), &mut acts),
                 Kind::Run(run) => {
                     let argv = match run.script() {
                         Script::Exec(argv) => argv,
@@ -112,27 +131,27 @@ impl State {
         format!("{}/{path}", self.cwd.trim_end_matches('/'))
     }
 
-    fn copy(&self, copy: &Copy, acts: &mut Vec<Act>) {
-        let mode = copy.chmod.as_deref().and_then(|mode| u32::from_str_radix(mode, 8).ok());
-        let dest = self.absolute(&copy.paths.dest);
-        let into = dest.ends_with('/') || copy.paths.sources.len() + copy.paths.files.len() > 1;
+    fn copy(&self, paths: &Paths, chmod: Option<&str>, acts: &mut Vec<Act>) {
+        let mode = chmod.and_then(|mode| u32::from_str_radix(mode, 8).ok()).unwrap_or(0o644);
+        let dest = self.absolute(&paths.dest);
+        let into = dest.ends_with('/') || paths.sources.len() + paths.files.len() > 1;
         let at = |name: &str| {
             let base = name.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
             if into { format!("{}/{base}", dest.trim_end_matches('/')) } else { dest.clone() }
         };
-        for file in &copy.paths.files {
-            let mode = mode.unwrap_or(0o644);
-            acts.push(Act::File { path: at(&file.name), content: file.content.clone(), mode });
+        for file in &paths.files {
+            let content = file.content.clone().into_bytes();
+            acts.push(Act::File { path: at(&file.name), content, mode });
         }
-        for source in &copy.paths.sources {
-            if source.ends_with('/') || source.ends_with('.') {
+        for source in &paths.sources {
+            let path = if source.ends_with('/') || source.ends_with('.') {
                 acts.push(Act::Dir(dest.clone()));
-                let path = format!("{}/file.txt", dest.trim_end_matches('/'));
-                acts.push(Act::File { path, content: "made up\n".to_owned(), mode: 0o644 });
+                format!("{}/file.txt", dest.trim_end_matches('/'))
             } else {
-                let content = "#!/bin/sh\r\n# made up\necho key=value\n".to_owned();
-                acts.push(Act::File { path: at(source), content, mode: mode.unwrap_or(0o644) });
-            }
+                at(&source.replace('*', "x"))
+            };
+            let content = plausible::content(&path);
+            acts.push(Act::File { path, content, mode });
         }
     }
 }
@@ -146,12 +165,16 @@ mod tests {
         let text = "FROM x\nENV A=1\nARG B=$A\nWORKDIR /w\nUSER daemon\nCOPY <<F sub/f\nhi $A\nF\n\
                     RUN echo $A\n";
         let acts = acts(text).unwrap();
-        let [Act::Dir(dir), Act::File { path, content, .. }, Act::Run { argv, env, cwd, user, .. }] =
-            &acts[..]
+        let [
+            Act::Stage,
+            Act::Dir(dir),
+            Act::File { path, content, .. },
+            Act::Run { argv, env, cwd, user, .. },
+        ] = &acts[..]
         else {
             panic!("{acts:?}")
         };
-        assert_eq!((&dir[..], &path[..], &content[..]), ("/w", "/w/sub/f", "hi 1\n"));
+        assert_eq!((&dir[..], &path[..], &content[..]), ("/w", "/w/sub/f", &b"hi 1\n"[..]));
         assert_eq!(argv[2], "echo $A");
         assert_eq!((&cwd[..], &user[..]), ("/w", "daemon"));
         assert_eq!(env[1..], [("A".into(), "1".into()), ("B".into(), "1".into())]);

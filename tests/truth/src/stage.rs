@@ -6,31 +6,37 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use kiln_image::layer::compress::decompress;
 use kiln_image::layer::write::LayerWriter;
 use kiln_image::layout::ImageSource;
 use kiln_image::platform::Platform;
 use kiln_rootfs::changes::{ChangeSet, WriteOptions, diff, write_layer};
 use kiln_rootfs::index::Index;
-use kiln_rootfs::{FileType, Rootfs, Timestamp, unpack};
-use kiln_runner::{
-    Cancel, Credentials, Limits, Network, OutputSink, RunError, Runner, Step, Stream,
-};
-use rustix::fs::OFlags;
+use kiln_rootfs::{FileType, Rootfs, unpack};
+use kiln_runner::{Cancel, Limits, Network, OutputSink, RunError, Runner, Step, Stream};
 
-use crate::script::{Act, COPIED};
+use crate::script::Act;
 
 /// No step of a corpus takes longer; one that waits for something is not worth more.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A passwd or group file longer than this is not one.
-const MAX_DATABASE: u64 = 1 << 20;
+/// No file that a native step writes gets longer, in bytes: `cp -R /* x` copies `/proc` too.
+const MAX_FILE: u64 = (64 << 20) + 4096;
+
+/// What a native step's memory may take, in bytes.
+const MAX_DATA: u64 = 2 << 30;
+
+/// The status of a step whose time was over.
+const TIMED_OUT: i32 = 124;
+
+/// The status of a shell whose command was stopped by `SIGXFSZ`.
+const FILE_TOO_LONG: i32 = 128 + 25;
 
 /// A stage's file system.
 pub(crate) struct Stage {
     pub(crate) rootfs: Rootfs,
-    index: Option<Index>,
+    pub(crate) index: Option<Index>,
 }
 
 /// One entry of a layer.
@@ -49,9 +55,20 @@ pub(crate) struct Entry {
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: i32,
+    /// Its time was over.
+    pub(crate) stopped: bool,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
     pub(crate) layer: BTreeMap<String, Entry>,
+}
+
+/// How a native run came out.
+#[derive(Debug)]
+pub(crate) enum Native {
+    /// It ended by itself.
+    Ended(Ended),
+    /// It was stopped by a limit; which.
+    Stopped(String),
 }
 
 /// Collects a step's output.
@@ -108,45 +125,11 @@ impl Stage {
     }
 
     /// The index that the next step is compared with.
-    fn index(&mut self) -> Result<Index> {
+    pub(crate) fn index(&mut self) -> Result<Index> {
         match self.index.take() {
             Some(index) => Ok(index),
             None => Ok(Index::take(&self.rootfs)?),
         }
-    }
-
-    /// Makes what a step needs.
-    pub(crate) fn make(&mut self, act: &Act) -> Result<()> {
-        let before = self.index()?;
-        self.make_one(act)?;
-        let (changes, after) = diff(before, &self.rootfs)?;
-        self.index = Some(after);
-        self.layer(&changes).map(drop)
-    }
-
-    fn make_one(&mut self, act: &Act) -> Result<()> {
-        let (path, file) = match act {
-            Act::Dir(path) => (path, None),
-            Act::File { path, content, mode } => (path, Some((content, *mode))),
-            Act::Run { .. } => return Ok(()),
-        };
-        let rootfs = &self.rootfs;
-        let Some((content, mode)) = file else {
-            rootfs.mkdir_all(path.as_bytes(), 0o755)?;
-            return Ok(());
-        };
-        let parent = path.rsplit_once('/').map_or("/", |(parent, _)| parent);
-        rootfs.mkdir_all(parent.as_bytes(), 0o755)?;
-        if rootfs.metadata(path.as_bytes(), true).is_ok_and(|there| there.is_dir()) {
-            return Ok(());
-        }
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
-        let fd = rootfs.open(path.as_bytes(), flags, 0o644)?;
-        std::io::Write::write_all(&mut std::fs::File::from(fd), content.as_bytes())?;
-        rootfs.set_mode(path.as_bytes(), mode)?;
-        let time = Some(Timestamp { secs: COPIED, nanos: 0 });
-        rootfs.set_times(path.as_bytes(), time, time, true)?;
-        Ok(())
     }
 
     /// The step of a RUN, its user looked up.
@@ -173,38 +156,24 @@ impl Stage {
         }))
     }
 
-    fn user(&self, name: &str) -> Result<(Credentials, String)> {
-        let read = |path: &[u8]| {
-            let text = self.rootfs.read_small(path, MAX_DATABASE).unwrap_or_default();
-            String::from_utf8_lossy(&text).into_owned()
-        };
-        let (name, group) = name.split_once(':').unwrap_or((name, ""));
-        let name = if name.is_empty() { "0" } else { name };
-        let passwd = read(b"/etc/passwd");
-        let mut lines = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
-        let found = lines.find(|line| line.len() > 5 && (line[0] == name || line[2] == name));
-        let number = |text: &str| text.parse().with_context(|| format!("unknown user {text}"));
-        let (uid, mut gid, home) = match &found {
-            Some(line) => (number(line[2])?, number(line[3])?, line[5].to_owned()),
-            None => (number(name)?, 0, "/".to_owned()),
-        };
-        let table = read(b"/etc/group");
-        let mut groups = Vec::new();
-        for line in table.lines().map(|line| line.split(':').collect::<Vec<_>>()) {
-            if line.len() < 4 {
-                continue;
-            }
-            if !group.is_empty() && (line[0] == group || line[2] == group) {
-                gid = number(line[2])?;
-            }
-            if group.is_empty() && line[3].split(',').any(|member| member == name) {
-                groups.push(number(line[2])?);
-            }
+    /// Runs a step natively, within limits.
+    ///
+    /// # Errors
+    /// The runner failed.
+    pub(crate) fn native(&mut self, runner: &dyn Runner, step: &Step) -> Result<Native> {
+        let mut step = step.clone();
+        for limit in [format!("fsize={MAX_FILE}"), format!("data={MAX_DATA}"), "core=0".to_owned()]
+        {
+            step.limits.ulimits.push(limit.parse()?);
         }
-        groups.push(gid);
-        groups.sort_unstable();
-        groups.dedup();
-        Ok((Credentials { uid, gid, groups }, home))
+        let ended = self.run(runner, &step)?.map_err(anyhow::Error::msg)?;
+        let full = ended.layer.values().any(|entry| entry.content.len() as u64 == MAX_FILE);
+        Ok(match ended.code {
+            _ if full => Native::Stopped("its files get longer than a step's may".to_owned()),
+            FILE_TOO_LONG => Native::Stopped("its files get longer than a step's may".to_owned()),
+            TIMED_OUT if ended.stopped => Native::Stopped("it does not end natively".to_owned()),
+            _ => Native::Ended(ended),
+        })
     }
 
     /// Runs a step; gives what it did, or why the runner gave it up.
@@ -223,6 +192,7 @@ impl Stage {
         let outcome = runner.run(&self.rootfs, step, &output);
         let (walked, after) = diff(before, &self.rootfs)?;
         self.index = Some(after);
+        let mut stopped = false;
         let (code, changes) = match outcome {
             Ok(outcome) => (outcome.status.shell_code(), outcome.changes),
             Err(RunError::NeedsNative(why)) => {
@@ -235,7 +205,10 @@ impl Stage {
                 return Ok(Err(why));
             }
             Err(RunError::CannotStart { code, .. }) => (code, None),
-            Err(RunError::TimedOut(_)) => (124, None),
+            Err(RunError::TimedOut(_)) => {
+                stopped = true;
+                (TIMED_OUT, None)
+            }
             Err(error) => return Err(error.into()),
         };
         if let Some(changes) = &changes {
@@ -245,7 +218,7 @@ impl Stage {
         let layer = self.layer(&walked)?;
         let (stdout, stderr) = output.0.into_inner().unwrap_or_default();
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Ok(Ok(Ended { code, stdout: text(stdout), stderr: text(stderr), layer }))
+        Ok(Ok(Ended { code, stopped, stdout: text(stdout), stderr: text(stderr), layer }))
     }
 
     /// Files with several names.
@@ -266,7 +239,7 @@ impl Stage {
     }
 
     /// The entries of the layer that these changes make.
-    fn layer(&self, changes: &ChangeSet) -> Result<BTreeMap<String, Entry>> {
+    pub(crate) fn layer(&self, changes: &ChangeSet) -> Result<BTreeMap<String, Entry>> {
         let mut writer = LayerWriter::new(Vec::new());
         write_layer(&self.rootfs, changes, &WriteOptions::default(), &mut writer)?;
         let bytes = writer.finish()?;

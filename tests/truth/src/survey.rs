@@ -1,18 +1,14 @@
-//! Whole files of steps, counted; the report.
+//! Whole files of steps, judged one after the other.
 
-use std::fmt::Write;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use kiln_runner::Runner;
-use kiln_runner_namespaces::Namespaces;
-use kiln_runner_wasi::{Options, WasiRunner};
 
-use crate::compare::{differences, messages};
+use crate::invent;
+use crate::pair::Pair;
 use crate::script::{Act, acts};
-use crate::stage::Stage;
 
 /// A base image to run steps on.
 #[derive(Clone, Debug)]
@@ -36,12 +32,14 @@ pub enum Verdict {
     GivenUp(String),
     /// Taken, and not equal; what differs.
     Different(Vec<String>),
+    /// There is no native result to hold it against; why.
+    NoTruth(String),
 }
 
 /// How many steps had which verdict.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
-    /// All steps.
+    /// All steps that have a native result.
     pub steps: usize,
     /// Equal, messages aside.
     pub equal: usize,
@@ -53,6 +51,16 @@ pub struct Counts {
     pub given_up: usize,
     /// Different.
     pub different: usize,
+    /// Without a native result, not among the steps.
+    pub no_truth: usize,
+}
+
+impl Counts {
+    /// Steps whose results were compared.
+    #[must_use]
+    pub const fn compared(&self) -> usize {
+        self.equal + self.different
+    }
 }
 
 /// One step and its verdict.
@@ -75,29 +83,48 @@ pub enum Refused {
     Skip,
 }
 
+/// A random part of the files: the same for the same seed and the same files.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample {
+    /// Files are taken until so many steps were taken by `wasi` and have a native result.
+    pub steps: usize,
+    /// The order of the files.
+    pub seed: u64,
+}
+
+/// How steps are run.
+#[derive(Clone, Copy, Debug)]
+pub struct Mode {
+    /// What is done with refused steps.
+    pub refused: Refused,
+    /// Whether what steps name and no instruction makes is made up (see `invent`).
+    pub invent: bool,
+    /// Whether each step, not only each stage of a file, starts from a fresh copy of the base.
+    pub fresh_steps: bool,
+    /// A random part of the files, or all.
+    pub sample: Option<Sample>,
+}
+
+impl Mode {
+    /// The project's own cases: every step runs, nothing is made up.
+    pub const CASES: Self =
+        Self { refused: Refused::Run, invent: false, fresh_steps: false, sample: None };
+}
+
 /// Steps run on one base.
 #[derive(Clone, Debug)]
 pub struct Survey {
     /// The base's name.
     pub base: String,
+    /// Files that were read.
+    pub files: usize,
     /// The steps, in order.
     pub judged: Vec<Judged>,
 }
 
-/// The two stages that are compared, and the runners.
-struct Pair {
-    base: PathBuf,
-    dirs: [PathBuf; 2],
-    stages: Option<[Stage; 2]>,
-    wasi: WasiRunner,
-    native: Namespaces,
-    refused: Refused,
-    since: u64,
-}
-
 impl Survey {
-    /// Runs the steps of each file on a fresh copy of the base. `None`, with a reason, where one of
-    /// the runners does not work.
+    /// Runs the steps of files, each stage on a fresh copy of the base, and writes a line on each to
+    /// `log`. `None`, with a reason, where one of the runners does not work.
     ///
     /// # Errors
     /// A file that cannot be read, a base that cannot be unpacked. A runner that fails or leaves
@@ -105,64 +132,75 @@ impl Survey {
     pub fn run(
         base: &Base,
         files: &[PathBuf],
-        refused: Refused,
+        mode: Mode,
+        log: &mut dyn Write,
     ) -> Result<std::result::Result<Self, String>> {
         let dir = tempfile::tempdir()?;
-        let pristine = dir.path().join("base");
-        drop(Stage::unpack(Some(&base.layout), &pristine)?);
-        let mut pair = Pair {
-            base: pristine,
-            dirs: [dir.path().join("wasi"), dir.path().join("native")],
-            stages: None,
-            wasi: WasiRunner::new(Options::default()),
-            native: Namespaces::new(None),
-            refused,
-            since: SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
+        let mut pair = match Pair::new(&base.layout, dir.path(), mode)? {
+            Ok(pair) => pair,
+            Err(why) => return Ok(Err(why)),
         };
-        for runner in [&pair.wasi as &dyn Runner, &pair.native] {
-            if let Err(error) = runner.available() {
-                return Ok(Err(format!("{}: {error}", runner.kind())));
-            }
+        let mut files = files.to_vec();
+        if let Some(sample) = mode.sample {
+            shuffle(&mut files, sample.seed);
         }
-        let mut judged = Vec::new();
-        for file in files {
+        let mut survey = Self { base: base.name.clone(), files: 0, judged: Vec::new() };
+        for file in &files {
+            let counts = survey.counts();
+            let taken = counts.compared() + counts.given_up;
+            if mode.sample.is_some_and(|sample| taken >= sample.steps) {
+                break;
+            }
             let text = std::fs::read(file).with_context(|| file.display().to_string())?;
             let acts = match acts(&String::from_utf8_lossy(&text)) {
                 Ok(acts) => acts,
-                Err(_) if refused == Refused::Skip => continue,
+                Err(_) if mode.refused == Refused::Skip => continue,
                 Err(error) => return Err(error.context(file.display().to_string())),
             };
-            pair.reset()?;
+            survey.files += 1;
             let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            for act in &acts {
-                let Act::Run { line, argv, .. } = act else {
-                    match pair.make(act) {
-                        // What a corpus copies may not fit this base.
-                        Err(_) if refused == Refused::Skip => {}
-                        result => result?,
-                    }
-                    continue;
-                };
-                let place = format!("{name}:{line}");
-                let verdict = match pair.judge(act) {
-                    Ok(verdict) => verdict,
-                    Err(error) => {
-                        pair.reset()?;
-                        Verdict::Different(vec![format!("{error:#}")])
-                    }
-                };
-                let text = argv.last().cloned().unwrap_or_default();
-                judged.push(Judged { place, text, verdict });
+            let from = survey.judged.len();
+            survey.file(&mut pair, &name, &acts, mode)?;
+            for judged in &survey.judged[from..] {
+                writeln!(
+                    log,
+                    "{} {} {:?} {:?}",
+                    base.name, judged.place, judged.verdict, judged.text
+                )?;
             }
         }
-        Ok(Ok(Self { base: base.name.clone(), judged }))
+        Ok(Ok(survey))
+    }
+
+    fn file(&mut self, pair: &mut Pair, name: &str, acts: &[Act], mode: Mode) -> Result<()> {
+        pair.fresh();
+        for act in acts {
+            match act {
+                Act::Stage => pair.fresh(),
+                Act::Run { line, argv, env, cwd, .. } => {
+                    if mode.invent {
+                        let script = argv.last().map_or("", String::as_str);
+                        invent::needs(script, cwd, env).into_iter().for_each(|act| pair.make(act));
+                    }
+                    let text = argv.last().cloned().unwrap_or_default();
+                    let verdict = pair.judge(act).or_else(|error| {
+                        pair.discard();
+                        anyhow::Ok(Verdict::Different(vec![format!("{error:#}")]))
+                    })?;
+                    self.judged.push(Judged { place: format!("{name}:{line}"), text, verdict });
+                }
+                act => pair.make(act.clone()),
+            }
+        }
+        Ok(())
     }
 
     /// The verdicts, counted.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        let mut counts = Counts { steps: self.judged.len(), ..Counts::default() };
+        let mut counts = Counts::default();
         for judged in &self.judged {
+            counts.steps += usize::from(!matches!(judged.verdict, Verdict::NoTruth(_)));
             match judged.verdict {
                 Verdict::Equal => counts.equal += 1,
                 Verdict::Worded(_) => {
@@ -172,179 +210,55 @@ impl Survey {
                 Verdict::Refused(_) => counts.refused += 1,
                 Verdict::GivenUp(_) => counts.given_up += 1,
                 Verdict::Different(_) => counts.different += 1,
+                Verdict::NoTruth(_) => counts.no_truth += 1,
             }
         }
         counts
     }
+
+    /// Why steps have the verdicts that `pick` gives a reason for, with how often; the frequent first.
+    pub(crate) fn tally(&self, pick: impl Fn(&Verdict) -> Option<String>) -> Vec<(String, usize)> {
+        let mut counts = BTreeMap::<String, usize>::new();
+        for why in self.judged.iter().filter_map(|judged| pick(&judged.verdict)) {
+            *counts.entry(why).or_default() += 1;
+        }
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        counts
+    }
 }
 
-impl Pair {
-    fn stages(&mut self) -> Result<&mut [Stage; 2]> {
-        self.stages.as_mut().context("no stages were made")
+/// Fisher and Yates's shuffle, with the numbers of SplitMix64 (Steele, Lea, Flood 2014).
+fn shuffle<T>(items: &mut [T], seed: u64) {
+    let mut state = seed;
+    let mut next = move || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    for last in (1..items.len()).rev() {
+        let other = next() % (last as u64 + 1);
+        items.swap(last, usize::try_from(other).unwrap_or(last));
     }
+}
 
-    /// Both stages as the base is.
-    fn reset(&mut self) -> Result<()> {
-        self.stages = None;
-        for dir in &self.dirs {
-            clone(&self.base, dir)?;
-        }
-        self.stages = Some([Stage::open(&self.dirs[0])?, Stage::open(&self.dirs[1])?]);
-        Ok(())
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    fn make(&mut self, act: &Act) -> Result<()> {
-        self.stages()?.iter_mut().try_for_each(|stage| stage.make(act))
-    }
-
-    fn judge(&mut self, act: &Act) -> Result<Verdict> {
-        let since = self.since;
-        let Some([ours, theirs]) = &mut self.stages else { anyhow::bail!("no stages were made") };
-        let Ok(Some(step)) = theirs.step(act) else {
-            return Ok(Verdict::Refused("its user is not in the image".to_owned()));
+    #[test]
+    fn a_seed_gives_one_order_of_all() {
+        let order = |seed| {
+            let mut items: Vec<u32> = (0..50).collect();
+            shuffle(&mut items, seed);
+            items
         };
-        let eligible = self.wasi.eligible(&ours.rootfs, &step);
-        let wasi = match &eligible {
-            Ok(()) => Some(ours.run(&self.wasi, &step)),
-            Err(why) if self.refused == Refused::Skip => return Ok(Verdict::Refused(why.clone())),
-            Err(_) => None,
-        };
-        let native = theirs.run(&self.native, &step)?.map_err(anyhow::Error::msg)?;
-        let verdict = match (eligible, wasi) {
-            (Err(why), _) => Verdict::Refused(why),
-            (Ok(()), None) => anyhow::bail!("taken but not run"),
-            (Ok(()), Some(Err(error))) => Verdict::Different(vec![format!("{error:#}")]),
-            (Ok(()), Some(Ok(Err(why)))) => Verdict::GivenUp(why),
-            (Ok(()), Some(Ok(Ok(wasi)))) => {
-                let found = differences(&wasi, &native, since);
-                match messages(&wasi, &native) {
-                    _ if !found.is_empty() => Verdict::Different(found),
-                    Some(words) => Verdict::Worded(words),
-                    None => Verdict::Equal,
-                }
-            }
-        };
-        if !native.layer.is_empty() && !matches!(verdict, Verdict::Equal | Verdict::Worded(_)) {
-            // What follows starts from what the native run made.
-            self.stages = None;
-            clone(&self.dirs[1], &self.dirs[0])?;
-            self.stages = Some([Stage::open(&self.dirs[0])?, Stage::open(&self.dirs[1])?]);
-        }
-        Ok(verdict)
+        assert_eq!(order(7), order(7));
+        assert_ne!(order(7), order(8));
+        let mut sorted = order(7);
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..50).collect::<Vec<_>>());
     }
-}
-
-/// A copy of a stage's directory, in place of what is there.
-fn clone(from: &Path, to: &Path) -> Result<()> {
-    if to.exists() {
-        kiln_rootfs::remove_dir_all(to)?;
-    }
-    let status = Command::new("cp").arg("-a").arg("--").args([from, to]).status()?;
-    anyhow::ensure!(status.success(), "cp -a {} failed", from.display());
-    Ok(())
-}
-
-/// The counts, as a Markdown table.
-#[must_use]
-pub fn summary(surveys: &[Survey]) -> String {
-    let mut text = String::from(
-        "| base | steps | eligible | share | equal | given up at run time | different |\n\
-         |---|---|---|---|---|---|---|\n",
-    );
-    for survey in surveys {
-        let counts = survey.counts();
-        let eligible = counts.steps - counts.refused;
-        let share = |part: usize, whole: usize| part as f64 * 100.0 / whole.max(1) as f64;
-        let ran = eligible - counts.given_up;
-        let _ = writeln!(
-            text,
-            "| {} | {} | {} | {:.1} % | {} of {} ({:.1} %) | {} | {} |",
-            survey.base,
-            counts.steps,
-            eligible,
-            share(eligible, counts.steps),
-            counts.equal,
-            ran,
-            share(counts.equal, ran),
-            counts.given_up,
-            counts.different
-        );
-    }
-    text
-}
-
-/// Why steps of a corpus were not equal, with how often, without the steps, which are others' text.
-#[must_use]
-pub fn reasons(surveys: &[Survey]) -> String {
-    let mut text = String::new();
-    for survey in surveys {
-        for (title, _) in &SECTIONS[..3] {
-            let mut counts = std::collections::BTreeMap::<String, usize>::new();
-            for judged in &survey.judged {
-                let why = match (&judged.verdict, *title) {
-                    (Verdict::Different(found), "different") => found.join("; "),
-                    (Verdict::Refused(why), "refused beforehand")
-                    | (Verdict::GivenUp(why), "given up at run time") => why.clone(),
-                    _ => continue,
-                };
-                let line: String = why.replace('\n', " ").chars().take(160).collect();
-                *counts.entry(line).or_default() += 1;
-            }
-            let mut counts: Vec<_> = counts.into_iter().collect();
-            counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-            if !counts.is_empty() {
-                let _ = write!(text, "\n### {}: {title}\n\n", survey.base);
-            }
-            for (why, count) in counts {
-                let _ = writeln!(text, "- {count} × {why}");
-            }
-        }
-    }
-    text
-}
-
-/// The counts, and each step that is not equal in all.
-#[must_use]
-pub fn report(surveys: &[Survey]) -> String {
-    let mut text = summary(surveys);
-    for survey in surveys {
-        for (title, pick) in SECTIONS {
-            let lines: Vec<String> = survey.judged.iter().filter_map(pick).collect();
-            if !lines.is_empty() {
-                let _ = write!(text, "\n### {}: {title}\n\n{}\n", survey.base, lines.join("\n"));
-            }
-        }
-    }
-    text
-}
-
-type Pick = fn(&Judged) -> Option<String>;
-
-const SECTIONS: [(&str, Pick); 4] = [
-    ("different", |judged| match &judged.verdict {
-        Verdict::Different(found) => Some(line(judged, &found.join("; "))),
-        _ => None,
-    }),
-    ("refused beforehand", |judged| match &judged.verdict {
-        Verdict::Refused(why) => Some(line(judged, why)),
-        _ => None,
-    }),
-    ("given up at run time", |judged| match &judged.verdict {
-        Verdict::GivenUp(why) => Some(line(judged, why)),
-        _ => None,
-    }),
-    ("messages in other words", |judged| match &judged.verdict {
-        Verdict::Worded(words) => Some(line(judged, words)),
-        _ => None,
-    }),
-];
-
-fn line(judged: &Judged, what: &str) -> String {
-    /// Characters of a step that a line of the report shows.
-    const SHOWN: usize = 70;
-    let mut step: String = judged.text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if step.chars().count() > SHOWN {
-        step = step.chars().take(SHOWN).chain("…".chars()).collect();
-    }
-    format!("- {} `{}`: {}", judged.place, step.replace('`', "'"), what.replace('\n', " "))
 }

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use kiln_truth::{Base, Refused, Survey, Verdict};
+use kiln_truth::{Base, Mode, Survey, Verdict};
 
 /// Runs files of cases on a base; nothing may differ, and most of it runs.
 fn equal(base: &str, files: &[&str]) {
@@ -16,7 +16,7 @@ fn equal(base: &str, files: &[&str]) {
     }
     let base = Base { name: base.to_owned(), layout };
     let files: Vec<PathBuf> = files.iter().map(|file| root.join("cases").join(file)).collect();
-    let survey = match Survey::run(&base, &files, Refused::Run).unwrap() {
+    let survey = match Survey::run(&base, &files, Mode::CASES, &mut std::io::sink()).unwrap() {
         Ok(survey) => survey,
         Err(why) => {
             println!("skipped: {why}");
@@ -53,4 +53,9 @@ fn busyboxs_tools_and_the_guests_make_the_same_layers() {
             "busybox/tools.Dockerfile",
         ],
     );
+}
+
+#[test]
+fn busyboxs_users_are_made_as_its_tools_make_them() {
+    equal("busybox-full", &["busybox/users.Dockerfile", "both/directories.Dockerfile"]);
 }
