@@ -1,6 +1,8 @@
 //! Tar archives, plain or compressed: told by their first bytes, unpacked into a root file system.
 
-use std::io::{BufReader, Read};
+mod xz;
+
+use std::io::{BufReader, ErrorKind, Read};
 
 use kiln_image::layer::Kind;
 use kiln_image::layer::read::{LayerReader, ReadError};
@@ -70,7 +72,7 @@ impl<R: Read> Sniffed<R> {
         Ok(match self.format {
             Format::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(whole)),
             Format::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(whole)),
-            Format::Xz => Box::new(lzma_rust2::XzReader::new(whole, true)),
+            Format::Xz => Box::new(lzma_rust2::XzReader::new(xz::Bounded::new(whole), true)),
             Format::Zstd => Box::new(zstd::Decoder::with_buffer(whole)?),
             Format::Tar | Format::Other => Box::new(whole),
         })
@@ -104,6 +106,7 @@ pub(crate) fn has_entries(tar: impl Read) -> bool {
     match LayerReader::new(tar).next_entry() {
         Ok(entry) => entry.is_some(),
         Err(ReadError::Refused { .. } | ReadError::Limit { .. }) => true,
+        Err(ReadError::Io { source, .. }) if source.kind() == ErrorKind::OutOfMemory => true,
         Err(ReadError::Io { .. } | ReadError::Malformed { .. }) => false,
     }
 }
