@@ -195,6 +195,14 @@ pub fn wait(pid: Pid) -> io::Result<Status> {
     wait_with(pid, 0).map(|(_, status)| status)
 }
 
+/// Like [`wait`], but `None` at once when it has not ended.
+///
+/// # Errors
+/// As [`wait`].
+pub fn try_wait(pid: Pid) -> io::Result<Option<Status>> {
+    wait_with(pid, WAIT_NOHANG).map(|(ended, status)| (ended != 0).then_some(status))
+}
+
 /// Waits for the end of whichever child ends next.
 ///
 /// # Errors

@@ -13,6 +13,7 @@ const SHORT: &[(&str, &str)] = &[
     ("cp", "arRpPLHdfinlsuT"),
     ("cut", "b:c:d:f:ns"),
     ("dirname", ""),
+    ("fold", "bsw:"),
     ("head", "n:c:qv"),
     ("install", "cdDpm:o:g:"),
     ("ln", "sfnT"),
@@ -58,7 +59,8 @@ const LONG: &[(&str, &[&str])] = &[
 ];
 
 /// Commands whose arguments may look like long options without being any.
-const WORDS: [&str; 8] = ["[", "awk", "echo", "env", "expr", "find", "printf", "test"];
+const WORDS: [&str; 11] =
+    ["[", "awk", "echo", "env", "expr", "find", "nice", "nohup", "printf", "test", "timeout"];
 
 /// Whether a command line means here what it means to BusyBox.
 ///

@@ -10,6 +10,7 @@ mod digest;
 mod echo;
 mod env;
 mod expr;
+mod fold;
 mod getent;
 mod head;
 mod id;
@@ -29,6 +30,7 @@ mod test;
 mod tr;
 mod uniq;
 mod wc;
+mod wrap;
 
 shim::commands! {
     "[" => test::bracket,
@@ -46,13 +48,16 @@ shim::commands! {
     "env" => env::env,
     "expr" => expr::main,
     "false" => simple::false_,
+    "fold" => fold::main,
     "getent" => getent::main,
     "groups" => id::groups,
     "head" => head::main,
     "hostname" => simple::hostname,
     "id" => id::id,
     "md5sum" => digest::md5sum,
+    "nice" => wrap::nice,
     "nl" => number_lines::main,
+    "nohup" => wrap::nohup,
     "nproc" => simple::nproc,
     "od" => od::main,
     "paste" => paste::main,
@@ -74,6 +79,7 @@ shim::commands! {
     "tail" => tail::main,
     "tee" => tee::main,
     "test" => test::test,
+    "timeout" => wrap::timeout,
     "tr" => tr::main,
     "true" => simple::true_,
     "uname" => simple::uname,

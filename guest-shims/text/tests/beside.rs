@@ -15,11 +15,14 @@ const COMMANDS: &[&str] = &[
     "dirname",
     "env",
     "expr",
+    "fold",
     "groups",
     "head",
     "id",
     "md5sum",
+    "nice",
     "nl",
+    "nohup",
     "nproc",
     "paste",
     "printenv",
@@ -34,6 +37,7 @@ const COMMANDS: &[&str] = &[
     "tac",
     "tail",
     "tee",
+    "timeout",
     "tr",
     "uname",
     "uniq",
@@ -48,6 +52,65 @@ fn compare(family: Family, commands: &[&str], cases: &[Case]) {
 
 const TEXT: &str = "printf 'one\\ntwo words here\\n\\n\\nthree\\tx\\n' >t; printf 'a:b:c\\nd:e\\nf\\n' >c; printf 'no end' >n; \
     seq 30 >s; printf 'b 2\\na 10\\nc 1\\nA 3\\na 9\\nb 2\\n' >k; printf '\\000\\001\\377\\n' >b; : >e";
+
+const WIDE: &str = "printf 'abcdefghij klm no\\n\\tx\\ty\\nab\\bcd\\rxyz\\n\\nno end here' >t; seq -s ' ' 60 >s; : >e; \
+    printf 'a \\t  b       c d\\te fghijklmnop q\\n' >b";
+
+const FOLDED: [Case; 3] = [
+    (
+        WIDE,
+        "fold t; fold -w3 t; fold -s -w5 t; fold -b -w4 t; fold -bsw 9 t; fold -w1 t; fold -w 2 -s b",
+    ),
+    (
+        WIDE,
+        "fold s; fold -s s; fold -sw 20 s t; fold -w7 <s; fold -s -w 8 b; fold -w 8 b; fold -sbw3 b; fold - <t; fold e",
+    ),
+    (WIDE, "fold none t; echo $?; seq 99999999 100000009 | tr -d '\\n' | fold -w 10"),
+];
+
+#[test]
+fn folding() {
+    compare(Family::Gnu, COMMANDS, &FOLDED);
+    compare(Family::BusyBox, &["fold"], &FOLDED);
+}
+
+#[test]
+fn running_others() {
+    compare(
+        Family::Gnu,
+        COMMANDS,
+        &[
+            (
+                "",
+                "nice -n 5 false; echo $?; nice true; nice --adjustment=3 nonesuch; echo $?; nice -n 1 sh -c 'echo $0 $1; exit 7' a b; echo $?",
+            ),
+            (
+                "",
+                "nohup echo a; nohup nonesuch; echo $?; nohup sh -c 'exit 9'; echo $?; nohup ./x; echo $?; echo in | nohup cat; nohup /etc/passwd; echo $?",
+            ),
+            (
+                "",
+                "timeout 5 echo a; timeout 5 nonesuch; echo $?; timeout 2s sh -c 'exit 9'; echo $?; timeout 5 /etc/passwd; echo $?; timeout 0 echo z",
+            ),
+            (
+                "",
+                "timeout 5 sh -c 'kill -TERM $$'; echo $?; timeout -k 1 1m true; timeout --preserve-status -s KILL 1.5 false; echo $?; echo in | timeout 5 cat; timeout 9 sleep 0.3; echo $?",
+            ),
+            (
+                "",
+                "timeout -s TERM --kill-after=3 0.5h sh -c 'echo $1' x --foo; timeout --foreground 1d false; echo $?",
+            ),
+        ],
+    );
+    compare(
+        Family::BusyBox,
+        &["timeout"],
+        &[(
+            "",
+            "timeout 5 echo a; timeout 5 nonesuch; echo $?; timeout 2 sh -c 'exit 9'; echo $?; timeout -s TERM 5 sh -c 'echo $1' x --foo",
+        )],
+    );
+}
 
 #[test]
 fn reading() {

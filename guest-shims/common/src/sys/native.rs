@@ -404,6 +404,14 @@ pub fn start(argv: &[Vec<u8>], piped: Piped) -> io::Result<(Child, Option<fs::Fi
     Ok((Child(child), input.or(output)))
 }
 
+fn ended(status: process::ExitStatus) -> Ended {
+    let byte = |number: i32| u8::try_from(number).unwrap_or(u8::MAX);
+    match status.code() {
+        Some(code) => Ended::Exited(byte(code)),
+        None => Ended::Signaled(byte(status.signal().unwrap_or(0))),
+    }
+}
+
 impl Child {
     /// Waits for its end.
     ///
@@ -411,12 +419,16 @@ impl Child {
     ///
     /// See [`stat`].
     pub fn wait(mut self) -> io::Result<Ended> {
-        let status = self.0.wait()?;
-        let byte = |number: i32| u8::try_from(number).unwrap_or(u8::MAX);
-        Ok(match status.code() {
-            Some(code) => Ended::Exited(byte(code)),
-            None => Ended::Signaled(byte(status.signal().unwrap_or(0))),
-        })
+        self.0.wait().map(ended)
+    }
+
+    /// How it ended, if it has.
+    ///
+    /// # Errors
+    ///
+    /// See [`stat`].
+    pub fn try_wait(&mut self) -> io::Result<Option<Ended>> {
+        Ok(self.0.try_wait()?.map(ended))
     }
 }
 

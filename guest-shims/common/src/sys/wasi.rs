@@ -363,6 +363,14 @@ pub fn start(argv: &[Vec<u8>], piped: Piped) -> io::Result<(Child, Option<File>)
     Ok((Child(started?), Some(ours)))
 }
 
+fn ended(status: process::Status) -> Ended {
+    let byte = |number: i32| u8::try_from(number).unwrap_or(u8::MAX);
+    match status {
+        process::Status::Exited(code) => Ended::Exited(byte(code)),
+        process::Status::Signaled(signal) => Ended::Signaled(byte(signal)),
+    }
+}
+
 impl Child {
     /// Waits for its end.
     ///
@@ -370,11 +378,16 @@ impl Child {
     ///
     /// See [`stat`].
     pub fn wait(self) -> io::Result<Ended> {
-        let byte = |number: i32| u8::try_from(number).unwrap_or(u8::MAX);
-        Ok(match process::wait(self.0)? {
-            process::Status::Exited(code) => Ended::Exited(byte(code)),
-            process::Status::Signaled(signal) => Ended::Signaled(byte(signal)),
-        })
+        process::wait(self.0).map(ended)
+    }
+
+    /// How it ended, if it has; not to be asked again then.
+    ///
+    /// # Errors
+    ///
+    /// See [`stat`].
+    pub fn try_wait(&mut self) -> io::Result<Option<Ended>> {
+        Ok(process::try_wait(self.0)?.map(ended))
     }
 }
 

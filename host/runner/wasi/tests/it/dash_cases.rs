@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-const CASES: [(&str, &str); 11] = [
+const CASES: [(&str, &str); 12] = [
     ("quoting", include_str!("dash/quoting.txt")),
     ("parameters", include_str!("dash/parameters.txt")),
     ("splitting", include_str!("dash/splitting.txt")),
@@ -18,6 +18,7 @@ const CASES: [(&str, &str); 11] = [
     ("builtins", include_str!("dash/builtins.txt")),
     ("errors", include_str!("dash/errors.txt")),
     ("dockerfile", include_str!("dash/dockerfile.txt")),
+    ("processes", include_str!("dash/processes.txt")),
 ];
 
 /// What a script did.

@@ -78,8 +78,13 @@ impl Stage {
     }
 
     pub(crate) fn run(&self, step: &Step) -> Ran {
+        self.run_by(&self.runner, step)
+    }
+
+    /// Runs a step by another stage's runner.
+    pub(crate) fn run_by(&self, runner: &WasiRunner, step: &Step) -> Ran {
         let output = Collected::default();
-        let result = self.runner.run(&self.rootfs, step, &output);
+        let result = runner.run(&self.rootfs, step, &output);
         let (stdout, stderr) = output.0.into_inner().unwrap();
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
         Ran { result, stdout: text(&stdout), stderr: text(&stderr) }

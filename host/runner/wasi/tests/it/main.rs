@@ -6,5 +6,6 @@ mod eligible;
 mod harness;
 mod hostile;
 mod limits;
+mod nested;
 mod smoke;
 mod transaction;
