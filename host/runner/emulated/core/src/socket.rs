@@ -2,6 +2,8 @@
 
 use crate::abi::AT_FDCWD;
 use crate::arch::nr;
+use crate::buf::CPath;
+use crate::config::ROOT_FD;
 use crate::dispatch::Later;
 use crate::errno::{Errno, Result};
 use crate::guest::Guest;
@@ -124,6 +126,7 @@ impl<G: Guest> World<'_, G> {
             whole.filled(length);
             let name = parent.name();
             Address::of(&[whole.bytes(), b"/", name.bytes()])
+                .or_else(|_| self.address_in_root(whole.bytes(), name))
                 .or_else(|_| Address::of(&[directory.bytes(), b"/", name.bytes()]))?
         };
         self.guest.bind(socket, address.bytes())?;
@@ -132,6 +135,16 @@ impl<G: Guest> World<'_, G> {
             || self.disk_at(parent.fd, parent.name()),
             Some(0o777 & !owner_mask),
         )
+    }
+
+    /// A long host path of a directory in the rootfs, by the descriptor that all processes have.
+    fn address_in_root(&self, directory: &[u8], name: CPath<'_>) -> Result<Address> {
+        let mut root = [0; 32];
+        let root = crate::change::descriptor_path(ROOT_FD, &mut root).ok_or(Errno::BADF)?;
+        match self.config.to_guest(directory) {
+            Some((b"", rest)) => Address::of(&[root.bytes(), rest, b"/", name.bytes()]),
+            _ => Err(Errno::NAMETOOLONG),
+        }
     }
 
     /// getsockname(2), getpeername(2): the guest's name of a path.
@@ -167,7 +180,16 @@ impl<G: Guest> World<'_, G> {
             let Scratch { other, walk, .. } = scratch;
             let path = answer.get(2..).unwrap_or(&[]);
             let end = path.iter().position(|&byte| byte == 0).unwrap_or(path.len());
-            other.set(path.get(..end).unwrap_or(&[]))?;
+            let path = path.get(..end).unwrap_or(&[]);
+            let mut root = [0; 32];
+            let root = crate::change::descriptor_path(ROOT_FD, &mut root).ok_or(Errno::BADF)?;
+            match path.strip_prefix(root.bytes()).filter(|rest| rest.starts_with(b"/")) {
+                Some(rest) => {
+                    other.set(self.config.root)?;
+                    other.push(rest)?;
+                }
+                None => other.set(path)?,
+            }
             if self.to_seen_path(walk, other)? {
                 let path = other.bytes();
                 let end = (2 + path.len()).min(ADDRESS_MAX - 1);

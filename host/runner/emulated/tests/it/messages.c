@@ -12,6 +12,7 @@
 #include <sys/inotify.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -89,6 +90,16 @@ int main(void) {
     CHECK("the peer's name", getpeername(stream, (void *)&seen, &size) == 0 && size == length && !memcmp(&seen, &at, length));
     length = named(&at, "\0nobody", 7);
     CHECK("nobody", connect(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&at, length) == -1 && errno == ECONNREFUSED);
+
+    // A path that is long, and with the rootfs' own before it too long.
+    char deep[108]; sprintf(deep, "/tmp/%080d", 0); mkdir(deep, 0700); strcat(deep, "/s");
+    int far = socket(AF_UNIX, SOCK_STREAM, 0), near = socket(AF_UNIX, SOCK_STREAM, 0);
+    length = named(&at, deep, strlen(deep)) + 1; size = sizeof seen;
+    CHECK("bind deep", bind(far, (void *)&at, length) == 0 && listen(far, 1) == 0);
+    CHECK("its path", getsockname(far, (void *)&seen, &size) == 0 && size == length && !strcmp(seen.sun_path, deep));
+    CHECK("connect to it", connect(near, (void *)&seen, size) == 0);
+    size = sizeof seen;
+    CHECK("the peer's path", getpeername(near, (void *)&seen, &size) == 0 && !strcmp(seen.sun_path, deep));
 
     // Descriptors.
     int ends[2], pipes[2]; socketpair(AF_UNIX, SOCK_STREAM, 0, ends); pipe(pipes);
