@@ -128,7 +128,7 @@ impl Pair {
         self.done.push(act.clone());
         let native = match theirs.native(&self.native, &step) {
             Ok(Native::Ended(native)) => native,
-            Err(error) if !matches!(wasi, Some(Ok(_))) => {
+            Err(error) if !matches!(wasi, Some(Ok(Ok(_)))) => {
                 // Both refuse it: what a corpus copies may lie where a directory is to be.
                 self.broken = Some("an earlier step does not start natively".to_owned());
                 return Ok(Verdict::NoTruth(format!("it does not start natively: {error:#}")));
