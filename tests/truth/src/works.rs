@@ -144,7 +144,8 @@ pub fn works(base: &Base) -> Result<String> {
         let _ = writeln!(
             text,
             "| {} | {:.0} ms | {:.0} ms | {ratio:.1} x |",
-            work.name,
+            // A bar would end the table's cell.
+            work.name.replace('|', "\\|"),
             ms(wasi),
             ms(native)
         );
