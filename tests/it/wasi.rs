@@ -82,6 +82,22 @@ fn any_user_builds_the_same_digest() {
     assert_eq!(Image::open(&kiln.path("pod-out")).digest, as_root);
 }
 
+/// What `cp` does to a file that is there was decided when a BusyBox was built.
+#[test]
+fn busyboxs_cp_is_native_where_its_builds_differ() {
+    let Some(layout) = base("busybox") else { return };
+    let arg = Kiln::base_arg("busybox", &layout);
+    let args = ["--build-context", &arg, "--runner", "wasi"];
+    let set_up = "FROM busybox\nRUN echo a > a; echo b > b; ln -s b link; ln b hard; echo c > c\n";
+    let kiln = Kiln::with(&format!("{set_up}RUN cp a c; cp -a a c; cp -n a b\n"));
+    assert_eq!(kiln.build(&args).last_layer()["c"].content, b"a\n");
+    for step in ["cp a b", "cp -a a hard", "cp a link", "chmod 600 c; cp a c", "chown 1 c; cp a c"]
+    {
+        kiln.file("Dockerfile", format!("{set_up}RUN {step}\n"));
+        kiln.build_fails(&args).expect(1, "cp over what BusyBox writes into or replaces");
+    }
+}
+
 #[test]
 fn a_step_that_is_given_up_says_why_and_nothing_twice() {
     let Some(layout) = base("busybox") else { return };

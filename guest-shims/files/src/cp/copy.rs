@@ -8,7 +8,7 @@ use std::{
 };
 
 use shim::{
-    Context, Stop, paths,
+    Context, Stop, native, paths,
     sys::{self, SetTime, Stat},
     walk_aloud,
 };
@@ -53,6 +53,10 @@ impl Keep {
         }
     }
 }
+
+/// Some builds of BusyBox write into a file that is there, others replace it (its option
+/// `FEATURE_NON_POSIX_CP`, which Debian's has not and Alpine's has).
+const CHOICE: &str = "cp over what BusyBox writes into or replaces, as it was built";
 
 /// How to copy, and what was copied so far.
 #[derive(Default)]
@@ -174,13 +178,17 @@ impl Copier {
         from: &Stat,
         to: &[u8],
         named: bool,
-    ) -> io::Result<Room> {
+    ) -> Result<Room, Stop> {
         // A regular file is written through a symlink, anything else replaces the link.
         let replaces = !from.is_file() && !from.is_dir() && (self.recursive || from.is_symlink())
             || self.remove_destination
             || self.hard_links
             || self.symlinks;
         let Ok(link) = sys::lstat(to) else { return Ok(Room::Free) };
+        let is_builds = sys::is_busybox() && from.is_file() && !replaces && !self.no_clobber;
+        if is_builds && link.is_symlink() {
+            return Err(native(CHOICE));
+        }
         let there = if link.is_symlink() && !replaces && !from.is_dir() {
             match sys::stat(to) {
                 Ok(there) => there,
@@ -231,6 +239,9 @@ impl Copier {
             context.warn(format_args!("will not overwrite just-created {to} with {source}"));
             return Ok(Room::Failed);
         }
+        if is_builds && !self.is_as_new(from, &there) {
+            return Err(native(CHOICE));
+        }
         let several = self.keep.links && there.nlink > 1;
         let not_through = self.follow == Follow::Never && !from.is_file();
         if replaces || several || not_through {
@@ -246,6 +257,17 @@ impl Copier {
             return Ok(Room::Free);
         }
         Ok(Room::Taken(there))
+    }
+
+    /// Whether a file that is written into is afterwards as one that took its place.
+    fn is_as_new(&self, from: &Stat, there: &Stat) -> bool {
+        let mode = from.permissions();
+        let has_mode = mode & 0o7000 == 0 && there.permissions() == mode & !self.umask;
+        let owner = (sys::effective_uid(), sys::effective_gid());
+        there.is_file()
+            && there.nlink == 1
+            && (self.keep.mode || has_mode)
+            && (self.keep.owner || (there.uid, there.gid) == owner)
     }
 
     fn copy_dir(

@@ -92,7 +92,8 @@ fn cp_as_busybox() {
             (TREE, "mkdir u; cp -a t/. u"),
             (TREE, "cp t/d/link c; cp -P t/d/link d"),
             (TREE, "umask 077; cp -r t u"),
-            ("echo a >a; echo b >b; ln -s b l", "cp a l"),
+            ("echo a >a; echo b >b", "cp a b; cp -f a b; cp -a a b"),
+            ("echo a >a; chmod 751 a; echo b >b; chown 1:2 b", "cp -p a b"),
             ("echo a >a; mkdir b", "cp a b"),
         ],
     );
