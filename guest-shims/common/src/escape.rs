@@ -1,5 +1,7 @@
 //! Backslash escapes as `echo -e`, `printf` and `tr` read them.
 
+pub use kiln_sh_syntax::escape_letter as letter;
+
 /// Which escapes are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
@@ -16,21 +18,6 @@ pub enum Escaped {
     Bytes(Vec<u8>),
     /// `\c`: nothing more is printed at all.
     End,
-}
-
-/// What the letters stand for that every tool reads alike.
-#[must_use]
-pub const fn letter(letter: u8) -> Option<u8> {
-    Some(match letter {
-        b'a' => 7,
-        b'b' => 8,
-        b'f' => 12,
-        b'n' => b'\n',
-        b'r' => b'\r',
-        b't' => b'\t',
-        b'v' => 11,
-        _ => return None,
-    })
 }
 
 /// Reads the escape after a backslash: what it stands for and how many bytes it took.
