@@ -110,7 +110,6 @@ fn framed(hasher: &mut Hasher, bytes: &[u8]) {
 mod tests {
     use std::io::Cursor;
 
-    use kiln_rootfs::Timestamp;
     use kiln_rootfs::copy::{Content, HostDir, Xattrs};
 
     use super::*;
@@ -133,22 +132,7 @@ mod tests {
         fn metadata(&self, path: &[u8]) -> Result<Metadata> {
             let is_root = path.is_empty();
             let file_type = if is_root { FileType::Dir } else { FileType::File };
-            let time = Timestamp::default();
-            Ok(Metadata {
-                file_type,
-                mode: 0o644,
-                uid: 0,
-                gid: 0,
-                size: 0,
-                blocks: 0,
-                atime: time,
-                mtime: time,
-                ctime: time,
-                rdev: (0, 0),
-                nlink: 1,
-                ino: 1,
-                dev: (0, 0),
-            })
+            Ok(Metadata::synthetic(file_type, 0o644))
         }
 
         fn list(&self, _path: &[u8]) -> Result<Vec<(Vec<u8>, Metadata)>> {

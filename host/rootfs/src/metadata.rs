@@ -115,6 +115,27 @@ pub struct Metadata {
 }
 
 impl Metadata {
+    /// An inode that lies on no disk: root's, with one name, empty, of no device, as old as 1970.
+    #[must_use]
+    pub fn synthetic(file_type: FileType, mode: u32) -> Self {
+        let time = Timestamp::default();
+        Self {
+            file_type,
+            mode,
+            uid: 0,
+            gid: 0,
+            size: 0,
+            blocks: 0,
+            atime: time,
+            mtime: time,
+            ctime: time,
+            rdev: (0, 0),
+            nlink: 1,
+            ino: 1,
+            dev: (0, 0),
+        }
+    }
+
     /// The full `st_mode`.
     #[must_use]
     pub const fn st_mode(&self) -> u32 {

@@ -73,25 +73,10 @@ impl Identity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kiln_rootfs::{FileType, Timestamp};
+    use kiln_rootfs::FileType;
 
     fn file(file_type: FileType, mode: u32, uid: u32, gid: u32) -> Metadata {
-        let time = Timestamp::default();
-        Metadata {
-            file_type,
-            mode,
-            uid,
-            gid,
-            size: 0,
-            blocks: 0,
-            atime: time,
-            mtime: time,
-            ctime: time,
-            rdev: (0, 0),
-            nlink: 1,
-            ino: 1,
-            dev: (0, 1),
-        }
+        Metadata { uid, gid, ..Metadata::synthetic(file_type, mode) }
     }
 
     fn user(uid: u32, gid: u32, groups: &[u32]) -> Identity {

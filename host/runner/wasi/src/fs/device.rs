@@ -1,7 +1,7 @@
 //! The few devices and special directories that a step has without the image's having them.
 
 use super::{FsError, Result};
-use kiln_rootfs::{FileType, Metadata, Timestamp};
+use kiln_rootfs::{FileType, Metadata};
 
 /// What a path outside the image's own files stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +115,8 @@ pub(super) fn metadata(device: Device) -> Metadata {
         Device::Random => 9,
         Device::Descriptor(_) => 0,
     };
-    synthetic(FileType::Char, 0o666, (1, minor))
+    let plain = Metadata::synthetic(FileType::Char, 0o666);
+    Metadata { rdev: (1, minor), ino: u64::from(minor) + 1, ..plain }
 }
 
 /// What `stat(2)` tells of a directory that [`is_directory`] knows: a file system of its own.
@@ -123,33 +124,14 @@ pub(super) fn directory_metadata(path: &[u8]) -> Metadata {
     let top = TOPS.iter().position(|(name, _)| path == name.as_bytes());
     let mode = top.map_or(0o555, |top| TOPS[top].1);
     let number = top.map_or(1, |top| top as u64 + 2);
-    Metadata { ino: number, dev: (0, 1), ..synthetic(FileType::Dir, mode, (0, 0)) }
+    Metadata { ino: number, dev: (0, 1), ..Metadata::synthetic(FileType::Dir, mode) }
 }
 
 /// What `stat(2)` tells of a mounted file.
 pub(super) fn mounted_metadata(name: &str, size: u64) -> Metadata {
     let number = MOUNTED.iter().position(|known| *known == name).unwrap_or(0) as u64;
-    let plain = synthetic(FileType::File, 0o644, (0, 0));
+    let plain = Metadata::synthetic(FileType::File, 0o644);
     Metadata { ino: number + 8, dev: (0, 2), size, blocks: size.div_ceil(4096) * 8, ..plain }
-}
-
-fn synthetic(file_type: FileType, mode: u32, rdev: (u32, u32)) -> Metadata {
-    let time = Timestamp::default();
-    Metadata {
-        file_type,
-        mode,
-        uid: 0,
-        gid: 0,
-        size: 0,
-        blocks: 0,
-        atime: time,
-        mtime: time,
-        ctime: time,
-        rdev,
-        nlink: 1,
-        ino: u64::from(rdev.1) + 1,
-        dev: (0, 0),
-    }
 }
 
 #[cfg(test)]
