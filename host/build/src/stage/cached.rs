@@ -5,7 +5,7 @@
 //! again though other layers hold the same files.
 
 use super::{Done, StageRun};
-use crate::cache::Key;
+use crate::cache::{Key, Record};
 use crate::error::Result;
 use crate::history::commit;
 
@@ -48,8 +48,8 @@ impl StageRun<'_> {
         if !self.uses_cache() {
             return Ok(Looked::Missing(vec![by_layers]));
         }
-        if let Some(done) = self.take_cached(&by_layers, message)? {
-            return Ok(Looked::Done(done));
+        if let Some(record) = self.recorded(&by_layers) {
+            return self.take(record, message);
         }
         if self.cx.planning.is_some() {
             return Ok(Looked::Done(Done::NotCached));
@@ -58,20 +58,21 @@ impl StageRun<'_> {
             return Ok(Looked::Missing(vec![by_layers]));
         }
         let by_content = key(self, KeyBy::Content)?;
-        if let Some(done) = self.take_cached(&by_content, message)? {
-            if let Some(record) = self.cx.cache.get(&by_content, &self.cx.store) {
-                self.cx.cache.put(&by_layers, &record)?;
-            }
-            return Ok(Looked::Done(done));
+        if let Some(record) = self.recorded(&by_content) {
+            self.cx.cache.put(&by_layers, &record)?;
+            return self.take(record, message);
         }
         Ok(Looked::Missing(vec![by_layers, by_content]))
     }
 
-    fn take_cached(&mut self, key: &Key, message: &str) -> Result<Option<Done>> {
-        let Some(record) = self.cx.cache.get(key, &self.cx.store) else { return Ok(None) };
+    fn recorded(&self, key: &Key) -> Option<Record> {
+        self.cx.cache.get(key, &self.cx.store)
+    }
+
+    fn take(&mut self, record: Record, message: &str) -> Result<Looked> {
         let created = record.created.clone();
         self.adopt_layer(record)?;
         commit(&mut self.config, message.to_owned(), true, Some(created));
-        Ok(Some(Done::Cached))
+        Ok(Looked::Done(Done::Cached))
     }
 }
