@@ -5,7 +5,11 @@ use crate::support::sshd::Sshd;
 use crate::support::{Kiln, WebServer, have, write};
 
 /// A repository `main` with a submodule `part`, and bare copies of both in `www`.
-fn with_submodule(kiln: &Kiln) {
+fn with_submodule() -> Option<Kiln> {
+    if !have("git") {
+        return None;
+    }
+    let kiln = Kiln::new();
     repository(&kiln.path("part"), &[("p", "p")]);
     let tree = kiln.path("tree");
     repository(&tree, &[("f", "f"), ("Dockerfile", "FROM scratch\nCOPY . /\n")]);
@@ -16,6 +20,17 @@ fn with_submodule(kiln: &Kiln) {
     write(tree.join(".gitmodules"), "[submodule \"part\"]\n\tpath = part\n\turl = ../part.git\n");
     commit_all(&tree);
     publish(&tree, &kiln.path("www/main.git"));
+    Some(kiln)
+}
+
+/// Publishes `main` again, with its submodule at another URL.
+fn move_submodule(kiln: &Kiln, url: &str) {
+    let tree = kiln.path("tree");
+    let modules = format!("[submodule \"part\"]\n\tpath = part\n\turl = {url}\n");
+    write(tree.join(".gitmodules"), modules);
+    commit_all(&tree);
+    let _absent = std::fs::remove_dir_all(kiln.path("www/main.git"));
+    publish(&tree, &kiln.path("www/main.git"));
 }
 
 fn names(kiln: &Kiln, add: &str, args: &[&str]) -> Vec<String> {
@@ -25,11 +40,7 @@ fn names(kiln: &Kiln, add: &str, args: &[&str]) -> Vec<String> {
 
 #[test]
 fn submodules_come_along_unless_told() {
-    if !have("git") {
-        return;
-    }
-    let kiln = Kiln::new();
-    with_submodule(&kiln);
+    let Some(kiln) = with_submodule() else { return };
     let server = WebServer::start(kiln.path("www"));
     let url = format!("{}/main.git", server.url);
     let with = [".gitmodules", "Dockerfile", "f", "part", "part/p"];
@@ -42,21 +53,10 @@ fn submodules_come_along_unless_told() {
 
 #[test]
 fn a_submodule_reads_no_file_of_this_machine() {
-    if !have("git") {
-        return;
-    }
-    let kiln = Kiln::new();
-    with_submodule(&kiln);
-    let tree = kiln.path("tree");
+    let Some(kiln) = with_submodule() else { return };
     let local = kiln.path("www/part.git");
     for url in [local.to_str().unwrap(), &format!("file://{}", local.display()), "ext::sh -c id"] {
-        write(
-            tree.join(".gitmodules"),
-            format!("[submodule \"part\"]\n\tpath = part\n\turl = {url}\n"),
-        );
-        commit_all(&tree);
-        let _absent = std::fs::remove_dir_all(kiln.path("www/main.git"));
-        publish(&tree, &kiln.path("www/main.git"));
+        move_submodule(&kiln, url);
         let server = WebServer::start(kiln.path("www"));
         kiln.file("Dockerfile", format!("FROM scratch\nADD {}/main.git /\n", server.url));
         kiln.build_fails(&[]).expect(4, "failed to update submodules");
@@ -65,9 +65,8 @@ fn a_submodule_reads_no_file_of_this_machine() {
 
 #[test]
 fn a_repository_over_ssh_with_the_agents_key() {
-    let kiln = Kiln::new();
+    let Some(kiln) = with_submodule() else { return };
     let Some(sshd) = Sshd::start(&kiln.path("ssh")) else { return };
-    with_submodule(&kiln);
     let url = format!("ssh://root@127.0.0.1:{}{}", sshd.port, kiln.path("www/main.git").display());
     let agent = format!("default={}", sshd.agent.display());
     let with = [".gitmodules", "Dockerfile", "f", "part", "part/p"];
@@ -82,11 +81,7 @@ fn a_repository_over_ssh_with_the_agents_key() {
 
 #[test]
 fn a_token_opens_a_repository_and_its_submodules() {
-    if !have("git") {
-        return;
-    }
-    let mut kiln = Kiln::new();
-    with_submodule(&kiln);
+    let Some(mut kiln) = with_submodule() else { return };
     // x-access-token:hunter2
     let server =
         WebServer::start_guarded(kiln.path("www"), "basic eC1hY2Nlc3MtdG9rZW46aHVudGVyMg==");
@@ -121,11 +116,7 @@ fn a_token_opens_a_repository_and_its_submodules() {
 
 #[test]
 fn a_kept_repository_holds_no_password() {
-    if !have("git") {
-        return;
-    }
-    let kiln = Kiln::new();
-    with_submodule(&kiln);
+    let Some(kiln) = with_submodule() else { return };
     let server = WebServer::start(kiln.path("www"));
     let url = server.url.replace("http://", "http://user:hunter2@");
     kiln.file("Dockerfile", format!("FROM scratch\nADD --keep-git-dir=true {url}/main.git /\n"));
@@ -140,11 +131,7 @@ fn a_kept_repository_holds_no_password() {
 
 #[test]
 fn a_redirect_is_followed_unless_it_leads_to_a_metadata_service() {
-    if !have("git") {
-        return;
-    }
-    let kiln = Kiln::new();
-    with_submodule(&kiln);
+    let Some(kiln) = with_submodule() else { return };
     let server = WebServer::start(kiln.path("www"));
     let moved = WebServer::start_moved(&server.url);
     let with = [".gitmodules", "Dockerfile", "f", "part", "part/p"];
@@ -153,15 +140,7 @@ fn a_redirect_is_followed_unless_it_leads_to_a_metadata_service() {
     kiln.file("Dockerfile", format!("FROM scratch\nADD {}/main.git /\n", trap.url));
     kiln.build_fails(&[]).expect(2, "metadata service");
     // A submodule's server is as little trusted.
-    let tree = kiln.path("tree");
-    let part = format!("{}/part.git", trap.url);
-    write(
-        tree.join(".gitmodules"),
-        format!("[submodule \"part\"]\n\tpath = part\n\turl = {part}\n"),
-    );
-    commit_all(&tree);
-    std::fs::remove_dir_all(kiln.path("www/main.git")).unwrap();
-    publish(&tree, &kiln.path("www/main.git"));
+    move_submodule(&kiln, &format!("{}/part.git", trap.url));
     kiln.file("Dockerfile", format!("FROM scratch\nADD {}/main.git /\n", server.url));
     kiln.build_fails(&[]).expect(2, "metadata service");
 }
