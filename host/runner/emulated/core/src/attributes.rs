@@ -43,9 +43,8 @@ impl<G: Guest> World<'_, G> {
                     Err(errno) => return Err(errno),
                 }
             }
-            if !(bytes.starts_with(b"/") && self.config.may_cover(bytes)) {
-                if self.root.is_empty()
-                    && let Some((directory, _)) = split(bytes)
+            if !self.must_walk(bytes) {
+                if let Some((directory, _)) = split(bytes)
                     && self.is_plain(walk, directory)
                 {
                     match self.disk_at(ROOT_FD, path.tail(1)) {
@@ -143,8 +142,8 @@ impl<G: Guest> World<'_, G> {
         if self.config.binds().all(|bind| !bind.read_only) || scratch.path.is_empty() {
             return false;
         }
-        let absolute = scratch.path.bytes().starts_with(b"/");
-        if absolute && self.root.is_empty() && !self.config.may_cover(scratch.path.bytes()) {
+        let path = scratch.path.bytes();
+        if path.starts_with(b"/") && !self.must_walk(path) {
             return false;
         }
         let Scratch { path, walk, .. } = scratch;

@@ -227,8 +227,7 @@ impl<G: Guest> World<'_, G> {
             other.filled(length);
             return Ok(());
         }
-        let absolute = bytes.starts_with(b"/");
-        let walks = absolute && (!self.root.is_empty() || self.config.may_cover(bytes));
+        let walks = self.must_walk(bytes);
         if self.cred.is_fs_root()
             && !walks
             && let Some((directory, _)) = split(bytes)
@@ -241,7 +240,7 @@ impl<G: Guest> World<'_, G> {
                     return Ok(());
                 }
             }
-        } else if self.cred.is_fs_root() && absolute && !walks {
+        } else if self.cred.is_fs_root() && bytes.starts_with(b"/") && !walks {
             let flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
             match self.open_existing(walk, dirfd, path, flags, 0) {
                 Ok(fd) => {

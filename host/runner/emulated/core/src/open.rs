@@ -65,7 +65,7 @@ impl<'a, G: Guest> World<'a, G> {
         let temporary = flags & O_TMPFILE_BIT != 0;
         let mode = if temporary { creation_mode(mode, false) } else { 0 };
         if path.bytes().starts_with(b"/") {
-            if !self.root.is_empty() || self.config.may_cover(path.bytes()) {
+            if self.must_walk(path.bytes()) {
                 return self.open_walking(walk, dirfd, path.bytes(), flags, mode);
             }
             return match self.resolve(ROOT_FD, path.c(), flags, mode, RESOLVE_IN_ROOT) {
@@ -304,8 +304,7 @@ impl<'a, G: Guest> World<'a, G> {
     ) -> Result<(i32, Statx)> {
         let flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | if follow { 0 } else { O_NOFOLLOW };
         let bytes = path.bytes();
-        let may_cover = bytes.starts_with(b"/") && self.config.may_cover(bytes);
-        if self.cred.is_fs_root() && !may_cover {
+        if self.cred.is_fs_root() && !self.must_walk(bytes) {
             let fd = self.open_existing(walk, dirfd, path, flags, 0)?;
             let disk = self.disk_of(fd).inspect_err(|_| self.guest.close(fd))?;
             return Ok((fd, disk));

@@ -72,6 +72,12 @@ impl<'c> Place<'c> {
 }
 
 impl<'a, G: Guest> World<'a, G> {
+    /// Whether the kernel cannot resolve a path from the image's root: it begins at a root of the
+    /// process's own, or may lead to a bind.
+    pub(crate) fn must_walk(&self, path: &[u8]) -> bool {
+        path.starts_with(b"/") && (!self.root.is_empty() || self.config.may_cover(path))
+    }
+
     /// Resolves `path`; the canonical guest path is left in `walk.here` (empty = the root).
     ///
     /// # Errors

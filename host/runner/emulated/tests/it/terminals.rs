@@ -35,6 +35,11 @@ int main(void) {
     if (grantpt(other) || unlockpt(other) || chmod(ptsname(other), 0640)) return 11;
     if (utimes(ptsname(other), NULL) || stat(ptsname(other), &seen)) return 12;
     if ((seen.st_mode & 07777) != 0640 || poll(&wait, 1, 0) != 0) return 13;
+    /* Nor by its path below a root directory of the process's own, which only root can have. */
+    const char *below = ptsname(other) + strlen("/dev");
+    pid_t inside = fork();
+    if (inside == 0) _exit(chroot("/dev") == 0 && chmod(below, 0600));
+    if (waitpid(inside, &status, 0) != inside || status || poll(&wait, 1, 0) != 0) return 14;
     close(other);
     for (int have = 0, n; (n = read(master, text + have, 60 - have)) > 0;) have += n;
     if (waitpid(child, &status, 0) != child) return 10;

@@ -88,9 +88,7 @@ impl<G: Guest> World<'_, G> {
         if bytes.is_empty() {
             return Err(Errno::NOENT);
         }
-        let absolute = bytes.starts_with(b"/");
-        let walks = absolute && (!self.root.is_empty() || self.config.may_cover(bytes));
-        if walks || !self.cred.is_fs_root() {
+        if self.must_walk(bytes) || !self.cred.is_fs_root() {
             return self.parent_walking(walk, dirfd, bytes, intent);
         }
         if let Some((directory, name)) = split(bytes)
@@ -120,7 +118,7 @@ impl<G: Guest> World<'_, G> {
         let part = bytes.get(..start).unwrap_or(&[]);
         let flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
         let fd = match directory.set(part) {
-            Some(path) if absolute => {
+            Some(path) if bytes.starts_with(b"/") => {
                 match self.resolve(ROOT_FD, path, flags, 0, RESOLVE_IN_ROOT) {
                     Err(Errno::ACCES) => return self.parent_walking(walk, dirfd, bytes, intent),
                     other => other?,
