@@ -8,10 +8,11 @@ use crate::expand::Lexer;
 use crate::instruction::{
     ArgPair, Dockerfile, Instruction, Kind, Mount, MountType, Word, parse_dockerfile,
 };
+use crate::lint::from::sources;
 use crate::lint::state::{State, TooLarge};
 use crate::lint::{BaseImage, Options, Scope};
 use crate::platform::Platform;
-use crate::{Diagnostic, LineRange, suggest};
+use crate::{Diagnostic, LineRange};
 
 /// What a target takes from outside, with that of the stages that it needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -59,8 +60,8 @@ pub struct OutlineMount {
 pub fn outline(source: &str, options: &Options<'_>) -> Result<Outline, Diagnostic> {
     let file = parse_dockerfile(source)?;
     let target = match options.scope {
-        Scope::Target(Some(name)) => find(&file, name)?,
-        Scope::All | Scope::Target(None) => file.stages.len() - 1,
+        Scope::Target(target) => file.target(target)?,
+        Scope::All => file.target(None)?,
     };
     let name = file.stages[target].name.as_deref().unwrap_or_default();
     let (build, wanted) = (&options.build_platform, &options.target_platform);
@@ -119,30 +120,18 @@ impl Links {
             used.extend(expanded.matched);
         }
         let earlier = &file.stages[..index];
-        let named =
-            |name: &str| earlier.iter().rposition(|stage| stage.name.as_deref() == Some(name));
-        let base = match named(&name.text) {
+        let base = match earlier.iter().rposition(|stage| stage.name.as_ref() == Some(&name.text)) {
             Some(base) => Base::Stage(base),
             None if name.text == "scratch" => Base::Scratch,
             None => Base::Image(name.text, platform),
         };
-        let mut stages = Vec::new();
-        if let Base::Stage(base) = base {
-            stages.push(base);
-        }
-        for at in &stage.commands {
-            match &at.kind {
-                Kind::Copy(copy) => stages.extend(copy.from.as_deref().and_then(|from| {
-                    let number = || from.parse().ok().filter(|other| *other < index);
-                    named(&from.to_lowercase()).or_else(number)
-                })),
-                Kind::Run(run) => {
-                    let sources = run.mount_sources.iter().flatten();
-                    stages.extend(sources.filter_map(|from| named(&from.to_lowercase())));
-                }
-                _ => {}
-            }
-        }
+        let below = match base {
+            Base::Stage(base) => Some(base),
+            Base::Scratch | Base::Image(..) => None,
+        };
+        // A later one is an error of the build.
+        let sources = sources(file, index).into_iter().filter(|source| *source < index);
+        let stages = below.into_iter().chain(sources).collect();
         Ok(Self { base, used, stages })
     }
 }
@@ -156,18 +145,6 @@ fn needed(links: &[Links], target: usize) -> BTreeSet<usize> {
         }
     }
     needed
-}
-
-/// The target that a name or number means.
-fn find(file: &Dockerfile, name: &str) -> Result<usize, Diagnostic> {
-    let number = || name.parse().ok().filter(|index| *index < file.stages.len());
-    file.stage_index(name).or_else(number).ok_or_else(|| {
-        let message = format!("target stage \"{name}\" could not be found");
-        let mut error = Diagnostic::new(message, crate::Span::default(), LineRange::default());
-        let names = file.stages.iter().filter_map(|stage| stage.name.as_deref());
-        error.hint = suggest::nearest(name, names).map(|near| format!("did you mean {near}?"));
-        error
-    })
 }
 
 /// An argument as its ARG says it, and the arguments that its default value names.

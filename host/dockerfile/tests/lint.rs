@@ -182,6 +182,7 @@ fn only_what_the_target_needs_is_checked() {
     assert!(lines(Scope::Target(None)).is_empty());
     assert_eq!(lines(Scope::Target(Some("C"))), [2, 4]);
     assert_eq!(lines(Scope::Target(Some("b"))), [4]);
+    assert_eq!(lines(Scope::Target(Some("1"))), [4]);
     let error = run(text, Scope::Target(Some("cc")), &BuildArgs::new(), None).error.unwrap();
     assert_eq!(error.to_string(), "target stage \"cc\" could not be found (did you mean c?)");
 }

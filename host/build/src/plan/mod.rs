@@ -116,13 +116,10 @@ pub(crate) fn at(text: &DockerfileText, diagnostic: Diagnostic) -> BuildError {
 }
 
 fn find_target(file: &Dockerfile, target: Option<&str>) -> Result<usize> {
-    let Some(target) = target else { return Ok(file.stages.len() - 1) };
-    if let Some(index) = file.stage_index(target) {
+    if let Some(index) = file.target_index(target) {
         return Ok(index);
     }
-    if let Some(index) = target.parse().ok().filter(|index| *index < file.stages.len()) {
-        return Ok(index);
-    }
+    let target = target.unwrap_or_default();
     let names: Vec<&str> = file.stages.iter().filter_map(|stage| stage.name.as_deref()).collect();
     let error = BuildError::input(format!("target stage `{target}` could not be found"));
     Err(match suggest::nearest(target, names.iter().copied()) {

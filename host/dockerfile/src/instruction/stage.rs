@@ -1,8 +1,9 @@
 //! Instructions grouped by stage.
 
 use super::{ArgPair, Instruction, Kind};
-use crate::Diagnostic;
 use crate::parse::{self, Ast};
+use crate::quote::quote;
+use crate::{Diagnostic, LineRange, Span, suggest};
 
 /// Most stages of a file: each may inherit from the one before, and all they hold adds up.
 pub const MAX_STAGES: usize = 1000;
@@ -48,6 +49,28 @@ impl Dockerfile {
     pub fn stage_index(&self, name: &str) -> Option<usize> {
         let lower = name.to_lowercase();
         self.stages.iter().rposition(|stage| stage.name.as_deref() == Some(lower.as_str()))
+    }
+
+    /// The position of the stage that `--target` names, or whose number it is; without, the last.
+    pub fn target_index(&self, target: Option<&str>) -> Option<usize> {
+        let Some(target) = target else { return self.stages.len().checked_sub(1) };
+        let number = || target.parse().ok().filter(|index| *index < self.stages.len());
+        self.stage_index(target).or_else(number)
+    }
+
+    /// As [`Dockerfile::target_index`].
+    ///
+    /// # Errors
+    /// There is no such stage.
+    pub(crate) fn target(&self, target: Option<&str>) -> Result<usize, Diagnostic> {
+        self.target_index(target).ok_or_else(|| {
+            let name = target.unwrap_or_default();
+            let message = format!("target stage {} could not be found", quote(name));
+            let names = self.stages.iter().filter_map(|stage| stage.name.as_deref());
+            let mut error = Diagnostic::new(message, Span::default(), LineRange::default());
+            error.hint = suggest::nearest(name, names).map(|near| format!("did you mean {near}?"));
+            error
+        })
     }
 }
 

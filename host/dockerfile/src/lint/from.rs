@@ -132,16 +132,7 @@ pub(super) fn wanted(
 ) -> Result<Vec<bool>, Diagnostic> {
     let target = match options.scope {
         Scope::All => return Ok(vec![true; opened.len()]),
-        Scope::Target(None) => opened.len() - 1,
-        Scope::Target(Some(name)) => file.stage_index(name).ok_or_else(|| {
-            let message = format!("target stage {} could not be found", quote(name));
-            let names = file.stages.iter().filter_map(|stage| stage.name.as_deref());
-            let mut error =
-                Diagnostic::new(message, crate::Span::default(), crate::LineRange::default());
-            error.hint =
-                suggest::nearest(name, names).map(|found| format!("did you mean {found}?"));
-            error
-        })?,
+        Scope::Target(target) => file.target(target)?,
     };
     let mut wanted = vec![false; opened.len()];
     let mut pending = vec![target];
@@ -152,23 +143,29 @@ pub(super) fn wanted(
         if let Base::Stage(base) = opened[index].base {
             pending.push(base);
         }
-        pending.extend(sources(file, opened[index].stage));
+        pending.extend(sources(file, index));
     }
     Ok(wanted)
 }
 
-/// The stages that a stage copies or mounts from.
-fn sources(file: &Dockerfile, stage: &Stage) -> Vec<usize> {
+/// The stages that a stage copies or mounts from; of two of one name an earlier one.
+pub(crate) fn sources(file: &Dockerfile, index: usize) -> Vec<usize> {
+    let named = |name: &str| {
+        let lower = name.to_lowercase();
+        let earlier = &file.stages[..index];
+        let found = earlier.iter().rposition(|stage| stage.name.as_ref() == Some(&lower));
+        found.or_else(|| file.stage_index(name))
+    };
     let mut found = Vec::new();
-    for command in &stage.commands {
+    for command in &file.stages[index].commands {
         match &command.kind {
             Kind::Copy(copy) => found.extend(copy.from.as_deref().and_then(|from| {
-                let index = from.parse().ok().filter(|index| *index < file.stages.len());
-                index.or_else(|| file.stage_index(from))
+                let number = from.parse().ok().filter(|number| *number < file.stages.len());
+                number.or_else(|| named(from))
             })),
             Kind::Run(run) => {
                 let names = run.mount_sources.iter().flatten();
-                found.extend(names.filter_map(|from| file.stage_index(from)));
+                found.extend(names.filter_map(|from| named(from)));
             }
             _ => {}
         }

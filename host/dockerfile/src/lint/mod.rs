@@ -6,7 +6,7 @@
 
 mod config;
 mod file;
-mod from;
+pub(crate) mod from;
 mod linter;
 mod rules;
 mod stage;
