@@ -7,7 +7,7 @@ DEMO := target/demo
 # The guests' folder builds for WebAssembly; its tests run natively, beside the real tools.
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 
-.PHONY: help guests guests-release demo test conformance fuzz check bench bench-emulated setup toolchain release clean truth bench-wasi
+.PHONY: help guests guests-release demo test test-restricted conformance fuzz check bench bench-emulated setup toolchain release clean truth bench-wasi
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -30,6 +30,10 @@ demo: guests-release ## build examples/hello into an OCI layout and show what is
 test: guests setup ## run every test
 	TMPDIR=$(TEST_TMP) $(CARGO) test --workspace --no-fail-fast
 	cd guest-shims && TMPDIR=$(TEST_TMP) $(CARGO) test --workspace --no-fail-fast --target $(HOST)
+
+HARNESS ?= ../shared/harness
+test-restricted: setup ## run the emulated runner's tests in restricted pods: make test-restricted HARNESS=DIR
+	CARGO=$(CARGO) TMPDIR=$(TEST_TMP) bash tests/restricted.sh $(HARNESS)
 
 CASES ?= ../shared/cases/buildkit/integration
 conformance: guests-release ## build recorded cases of BuildKit's and compare: make conformance CASES=DIR

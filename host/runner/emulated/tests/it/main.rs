@@ -18,4 +18,5 @@ mod shortcuts;
 mod support;
 mod sysv;
 mod terminals;
+mod truth;
 mod view;

@@ -20,6 +20,11 @@ const RACED: [&str; 2] = ["127.0.0.3", "::1"];
 
 /// Runs `work` where the loopback interface has metadata addresses; false without the right to.
 fn with_metadata_addresses(work: impl FnOnce() + Send) -> bool {
+    // Where we were put has them: `tests/restricted.sh` does that.
+    if TcpListener::bind((V4, 80)).is_ok() {
+        work();
+        return true;
+    }
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
             // SAFETY: a network namespace of this thread's own shares no memory or descriptors.
