@@ -4,6 +4,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 
 use kiln_emulated_core::config::{Bind, BindKind, Config, Start};
 use kiln_emulated_core::cred::{Credentials, ENCODED_LEN, MAX_GROUPS};
+use kiln_emulated_core::processes::WORDS;
 use kiln_rootfs::Rootfs;
 use kiln_runner::{Network, RunError, Step};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
@@ -100,14 +101,14 @@ pub(crate) fn sealed(name: &str, bytes: &[u8]) -> Result<OwnedFd, Errno> {
     Ok(file)
 }
 
-/// The page that a step's processes share.
+/// The memory that a step's processes share.
 pub(crate) fn state() -> Result<OwnedFd, RunError> {
     let make = || {
         let file = memfd_create("kiln-state", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
-        ftruncate(&file, 4096)?;
+        ftruncate(&file, 4 * u64::try_from(WORDS).unwrap_or(0))?;
         let seals = SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
         fcntl_add_seals(file.as_fd(), seals)?;
         Ok(file)
     };
-    make().map_err(io("make the step's shared page"))
+    make().map_err(io("make the step's shared memory"))
 }

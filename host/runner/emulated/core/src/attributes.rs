@@ -98,6 +98,16 @@ impl<G: Guest> World<'_, G> {
         } else {
             self.disk(walk, dirfd, path, flags & AT_SYMLINK_NOFOLLOW == 0)?
         };
+        if self.is_of_other(&disk) {
+            let here = if path.is_empty() {
+                self.guest_path(walk, dirfd)
+            } else {
+                self.walk(walk, dirfd, path.bytes(), flags & AT_SYMLINK_NOFOLLOW == 0).map(drop)
+            };
+            if here.is_ok() {
+                return Ok(self.seen_at(&disk, walk.here.bytes()));
+            }
+        }
         Ok(self.seen(&disk))
     }
 

@@ -18,7 +18,7 @@ pub const LEDGER_FD: i32 = 902;
 pub const CONFIG_FD: i32 = 903;
 /// The socket to the builder.
 pub const BROKER_FD: i32 = 904;
-/// A page that all processes of the step share for writing.
+/// Memory that all processes of the step share for writing: [`crate::processes::WORDS`].
 pub const STATE_FD: i32 = 905;
 /// First descriptor of a bind; they follow without a gap, so that every number of the range that is
 /// guarded is taken.

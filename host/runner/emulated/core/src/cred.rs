@@ -12,6 +12,7 @@ mod text;
 pub use ids::Ids;
 use ids::SAVED;
 pub use text::ENCODED_LEN;
+pub(crate) use text::{halves, words_of};
 
 /// Most supplementary groups kept; a real kernel takes 65,536, no image comes near.
 pub const MAX_GROUPS: usize = 128;

@@ -142,11 +142,7 @@ impl<G: Guest> Call<'_, '_, G> {
             nr::OPENAT2 => return self.openat2(),
             nr::STAT => self.stat(AT_FDCWD, a[0], a[1], 0)?,
             nr::LSTAT => self.stat(AT_FDCWD, a[0], a[1], AT_SYMLINK_NOFOLLOW)?,
-            nr::FSTAT => {
-                let disk = self.world.disk_of(int(a[0]))?;
-                self.world.guest.write(a[1], &self.world.seen(&disk).to_stat_bytes())?;
-                0
-            }
+            nr::FSTAT => self.stat(int(a[0]), 0, a[1], AT_EMPTY_PATH)?,
             nr::NEWFSTATAT => self.stat(int(a[0]), a[1], a[2], uint(a[3]))?,
             nr::STATX => {
                 self.path(a[1], uint(a[2]))?;

@@ -126,6 +126,8 @@ pub trait Guest {
     fn change_root(&self, path: &[u8]) -> Result<()>;
     /// getpid(2)
     fn pid(&self) -> u32;
+    /// Hundredths of a second since the machine started, as /proc/PID/stat counts them
+    fn ticks(&self) -> u64;
     /// gettid(2)
     fn tid(&self) -> u32;
 }

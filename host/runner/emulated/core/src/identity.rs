@@ -33,6 +33,15 @@ const fn id(argument: usize) -> u32 {
 impl<G: Guest> World<'_, G> {
     /// Answers an identity call; `None` when it is none.
     pub fn identity(&self, number: u32, a: [usize; 6]) -> Option<Result<usize>> {
+        let before = self.cred.version();
+        let answer = self.answer_identity(number, a);
+        if self.cred.version() != before {
+            self.note_changed_ids();
+        }
+        answer
+    }
+
+    fn answer_identity(&self, number: u32, a: [usize; 6]) -> Option<Result<usize>> {
         let cred = self.cred;
         let number_of = |value: u32| Ok(usize::try_from(value).unwrap_or(0));
         let done = |result: Result<()>| result.map(|()| 0);
@@ -143,6 +152,7 @@ impl<G: Guest> World<'_, G> {
             return Err(Errno::PERM);
         }
         self.cred.set_caps([effective, permitted, inheritable, bounding]);
+        self.note_changed_ids();
         Ok(())
     }
 

@@ -31,6 +31,7 @@ pub mod known;
 pub mod message;
 pub mod open;
 mod ports;
+pub mod processes;
 pub mod socket;
 pub mod special;
 pub mod sysv;

@@ -137,7 +137,8 @@ impl<G: Guest> World<'_, G> {
             return Ok(fd);
         }
         let mut credentials = [0; ENCODED_LEN];
-        let length = self.cred.encode(&mut credentials);
+        let process = path.bytes().split(|&byte| byte == b'/').next().and_then(number_of);
+        let length = self.encode_credentials_of(process, &mut credentials);
         let text = credentials.get(..length).unwrap_or(&[]);
         let translated = self.guest.proc_text(fd, text, flags);
         self.guest.close(fd);
@@ -145,7 +146,7 @@ impl<G: Guest> World<'_, G> {
     }
 }
 
-fn number_of(name: &[u8]) -> Option<u32> {
+pub(crate) fn number_of(name: &[u8]) -> Option<u32> {
     core::str::from_utf8(name).ok()?.parse().ok().filter(|_| name.first() != Some(&b'+'))
 }
 

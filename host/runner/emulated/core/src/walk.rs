@@ -235,7 +235,8 @@ impl<'a, G: Guest> World<'a, G> {
         disk: &Statx,
         want: u32,
     ) -> Result<()> {
-        let seen = self.seen(disk);
+        let seen =
+            if place.in_proc() { self.seen_at(disk, walk.here.bytes()) } else { self.seen(disk) };
         let allowed = self.allows(&seen, want)
             || self.acl_allows(place.base, place.path(walk).bytes(), &seen, want);
         if allowed { Ok(()) } else { Err(Errno::ACCES) }

@@ -11,6 +11,7 @@ use crate::cred::Credentials;
 use crate::errno::{Errno, Result};
 use crate::guest::Guest;
 use crate::known::{Kind, Known, Stamp};
+use crate::processes::Processes;
 
 /// Everything a call is answered from.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +24,8 @@ pub struct World<'a, G> {
     pub cred: &'a Credentials,
     /// The ledger.
     pub ledger: Option<Table<'a>>,
+    /// What the step's processes have noted of themselves.
+    pub processes: Option<Processes<'a>>,
     /// Absolute guest path of the running program.
     pub exe: &'a [u8],
     /// Canonical guest path of the process's root directory; empty = the image's.
@@ -135,7 +138,8 @@ impl<G: Guest> World<'_, G> {
         let mut seen = *disk;
         let ours = disk.uid == self.config.own_uid;
         if ours && device(disk.dev_major, disk.dev_minor) == self.config.proc_device {
-            // The kernel knows one owner of all processes; nobody is kept from their own files.
+            // The kernel knows one owner of all processes; nobody is kept from their own files. At
+            // a path there can be another's, see [`World::seen_at`].
             (seen.uid, seen.gid) = (self.cred.user.effective(), self.cred.group.effective());
             return seen;
         }

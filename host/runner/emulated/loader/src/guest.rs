@@ -304,6 +304,14 @@ impl Guest for InProcess {
         ask!(nr::GETPID).map_or(0, |pid| pid as u32)
     }
 
+    fn ticks(&self) -> u64 {
+        /// `CLOCK_BOOTTIME`
+        const SINCE_BOOT: usize = 7;
+        let mut time = [0u64; 2];
+        let _ = ask!(nr::CLOCK_GETTIME, SINCE_BOOT, time.as_mut_ptr());
+        time[0] * 100 + time[1] / 10_000_000
+    }
+
     fn tid(&self) -> u32 {
         ask!(nr::GETTID).map_or(0, |tid| tid as u32)
     }
@@ -311,7 +319,7 @@ impl Guest for InProcess {
 
 /// Where the processes of the step note that a port below 1024 has another in its place.
 fn low_port(port: u16) -> (Option<&'static AtomicU32>, u32) {
-    /// The first word of the shared page that is used for it.
+    /// The first word of the shared memory that is used for it.
     const FIRST: usize = 64;
     (process::state_word(FIRST + usize::from(port / 32)), 1 << (port % 32))
 }

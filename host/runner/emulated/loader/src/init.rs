@@ -57,6 +57,9 @@ pub fn run() -> ! {
     /// `PR_SET_CHILD_SUBREAPER`
     const SET_CHILD_SUBREAPER: usize = 36;
     process::set_up();
+    if let Some(processes) = process::processes() {
+        processes.set_first(InProcess.pid());
+    }
     let _ = plain(nr::SETSID, [0; 6]);
     if plain(nr::PRCTL, [SET_CHILD_SUBREAPER, 1, 0, 0, 0, 0]).is_err() {
         die("prctl(PR_SET_CHILD_SUBREAPER) was refused");

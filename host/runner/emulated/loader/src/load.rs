@@ -9,7 +9,7 @@ use crate::entry::jump;
 use crate::exec::{EXE, STATE};
 use crate::guest::InProcess;
 use crate::process;
-use crate::sharing::own;
+use crate::sharing::{Own, begin};
 use crate::system::{MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_WRITE, call, die, map, plain};
 use crate::{handler, slots, trace};
 
@@ -56,7 +56,7 @@ fn string(start: usize) -> &'static [u8] {
 pub unsafe fn start(stack: *mut usize) -> ! {
     process::set_up();
     slots::set_up();
-    let own = own();
+    let own = begin();
     // SAFETY: the caller's contract: argc, argv, NULL, envp, NULL, auxv.
     let (arguments, environment) = unsafe {
         let arguments = *stack;
@@ -64,7 +64,12 @@ pub unsafe fn start(stack: *mut usize) -> ! {
     };
     // SAFETY: as above; two strings of ours are there.
     let (state, exe) = unsafe { (*environment, *environment.add(1)) };
-    let orders = read_orders(state);
+    let orders = read_orders(own, state);
+    if orders.secure {
+        process::world().note_changed_ids();
+    } else {
+        process::world().note_ids();
+    }
     process::set_exe(string(exe).get(EXE.len()..).unwrap_or(&[]));
     handler::set_up();
 
@@ -137,7 +142,7 @@ unsafe fn find(mut entry: *mut usize, kind: usize) -> Option<&'static mut usize>
     None
 }
 
-fn read_orders(state: usize) -> Orders {
+fn read_orders(own: &Own, state: usize) -> Orders {
     let text = string(state);
     let mut fields = text.get(STATE.len()..).unwrap_or(&[]).splitn(6, |&byte| byte == b':');
     let number = |field: Option<&[u8]>| {
@@ -149,7 +154,6 @@ fn read_orders(state: usize) -> Orders {
     let Some(program) = number(fields.next()) else { die("no program to load") };
     let interpreter = number(fields.next());
     let secure = fields.next() == Some(b"1");
-    let own = own();
     own.cred.decode(fields.next().unwrap_or(&[]));
     let length = number(fields.next()).map_or(0, |length| length as usize);
     // The root, a colon, the name.

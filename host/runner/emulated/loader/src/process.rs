@@ -7,6 +7,7 @@ use kiln_emulated_core::abi::AT_EMPTY_PATH;
 use kiln_emulated_core::buf::{CPath, PathBuf};
 use kiln_emulated_core::config::{CONFIG_FD, Config, LEDGER_FD, STATE_FD};
 use kiln_emulated_core::guest::Guest;
+use kiln_emulated_core::processes::{Processes, WORDS};
 use kiln_emulated_core::world::World;
 use kiln_ledger::{Geometry, Table};
 
@@ -41,7 +42,7 @@ pub fn set_up() {
     let Some(config) = Config::parse(config) else { die("the step's configuration is damaged") };
     let ledger = shared_words(LEDGER_FD, Geometry::STANDARD.words())
         .and_then(|words| Table::new(words, Geometry::STANDARD));
-    let state = shared_words(STATE_FD, 1024).unwrap_or(&[]);
+    let state = shared_words(STATE_FD, WORDS).unwrap_or(&[]);
     // SAFETY: the guest has not started: one thread, no handler.
     unsafe {
         *CONFIG.0.get() = Some(config);
@@ -75,11 +76,20 @@ pub fn config() -> &'static Config<'static> {
     }
 }
 
-/// A word of the page that the step's processes share.
-pub fn state_word(index: usize) -> Option<&'static AtomicU32> {
+/// What the step's processes share.
+fn state() -> &'static [AtomicU32] {
     // SAFETY: written before anything could call this.
-    let words: &'static [AtomicU32] = unsafe { *STATE.0.get() };
-    words.get(index)
+    unsafe { *STATE.0.get() }
+}
+
+/// A word of it.
+pub fn state_word(index: usize) -> Option<&'static AtomicU32> {
+    state().get(index)
+}
+
+/// What they have noted of themselves.
+pub fn processes() -> Option<Processes<'static>> {
+    Processes::new(state())
 }
 
 /// What calls are answered from.
@@ -92,6 +102,7 @@ pub fn world() -> World<'static, InProcess> {
         config: config(),
         cred: &own.cred,
         ledger,
+        processes: processes(),
         exe: exe.bytes(),
         root: own.root(),
     }

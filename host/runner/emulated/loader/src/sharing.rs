@@ -21,6 +21,7 @@ use kiln_emulated_core::guest::Guest;
 use crate::entry::{GATE, GATES, clone_gates, vfork_gates};
 use crate::guest::InProcess;
 use crate::handler::Context;
+use crate::process::world;
 use crate::root;
 use crate::slots::{children, home};
 use crate::system::{checked, die, plain};
@@ -125,6 +126,13 @@ fn settle(pid: u32) {
         }
     }
     home().store(pid, Relaxed);
+    world().note_ids();
+}
+
+/// This memory is this process's, which has just begun.
+pub fn begin() -> &'static Own {
+    home().store(InProcess.pid(), Relaxed);
+    &MAIN
 }
 
 fn parent() -> u32 {

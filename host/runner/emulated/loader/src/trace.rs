@@ -44,7 +44,7 @@ const BY_FILTER: i32 = 1;
 const BY_THREAD: i32 = -6;
 const BY_ANYONE: i32 = 0;
 
-/// The word of the step's shared page that says that something was traced.
+/// The word of the step's shared memory that says that something was traced.
 const TRACING: usize = 2;
 
 /// The guest's call has trapped, and its answer has not been shown.

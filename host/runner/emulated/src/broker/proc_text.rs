@@ -87,7 +87,7 @@ fn mapping(line: &[u8], names: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
     }
 }
 
-/// The ids and capabilities that the guest has; another process of the step is shown as root's.
+/// The ids and capabilities of a process, as the guest says them.
 fn status(text: &[u8], data: &[u8]) -> Vec<u8> {
     let credentials = Credentials::new();
     credentials.decode(data);

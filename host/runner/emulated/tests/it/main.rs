@@ -13,6 +13,7 @@ mod identity;
 mod messages;
 mod metadata;
 mod ports;
+mod processes;
 mod sharing;
 mod shortcuts;
 mod support;

@@ -10,7 +10,8 @@ pub const ENCODED_LEN: usize = (8 + 8 + 1 + MAX_GROUPS) * 8;
 /// Which bit of the word with the umask.
 const NO_NEW_PRIVS: u32 = 16;
 
-const fn halves(value: u64) -> [u32; 2] {
+/// The low and the high half.
+pub(crate) const fn halves(value: u64) -> [u32; 2] {
     let bytes = value.to_le_bytes();
     [
         u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]),
@@ -32,37 +33,15 @@ const fn unhex(digit: u8) -> u32 {
 }
 
 impl Credentials {
-    /// Writes everything as text, for the way through execve(2); the length.
-    pub fn encode(&self, out: &mut [u8]) -> usize {
-        let mut at = 0;
-        let mut word = |value: u32| {
-            for shift in (0..8).rev() {
-                if let Some(byte) = out.get_mut(at) {
-                    *byte = hex((value >> (shift * 4)) & 15);
-                    at += 1;
-                }
-            }
-        };
-        for id in self.user.0.iter().chain(&self.group.0) {
-            word(id.load(Relaxed));
-        }
-        for set in self.caps() {
-            let [low, high] = halves(set);
-            word(low);
-            word(high);
-        }
-        word(self.umask.load(Relaxed) | self.no_new_privs.load(Relaxed) << NO_NEW_PRIVS);
-        for group in self.groups() {
-            word(group);
-        }
-        at
+    /// Everything as numbers: ids, capabilities, umask and `no_new_privs`, groups.
+    pub(crate) fn words(&self) -> impl Iterator<Item = u32> {
+        let ids = self.user.0.iter().chain(&self.group.0).map(|id| id.load(Relaxed));
+        let flags = self.umask.load(Relaxed) | self.no_new_privs.load(Relaxed) << NO_NEW_PRIVS;
+        ids.chain(self.caps().into_iter().flat_map(halves)).chain([flags]).chain(self.groups())
     }
 
-    /// Reads what [`Credentials::encode`] wrote.
-    pub fn decode(&self, text: &[u8]) {
-        let mut words = text
-            .chunks_exact(8)
-            .map(|digits| digits.iter().fold(0u32, |value, &digit| (value << 4) | unhex(digit)));
+    /// Becomes what [`Credentials::words`] were of.
+    pub(crate) fn set_words(&self, mut words: impl Iterator<Item = u32>) {
         for id in self.user.0.iter().chain(&self.group.0) {
             id.store(words.next().unwrap_or(SAME), Relaxed);
         }
@@ -76,4 +55,29 @@ impl Credentials {
         self.no_new_privs.store(flags >> NO_NEW_PRIVS & 1, Relaxed);
         self.store_groups(words);
     }
+
+    /// Writes everything as text, for the way through execve(2); the length.
+    pub fn encode(&self, out: &mut [u8]) -> usize {
+        let mut at = 0;
+        for word in self.words() {
+            for shift in (0..8).rev() {
+                if let Some(byte) = out.get_mut(at) {
+                    *byte = hex((word >> (shift * 4)) & 15);
+                    at += 1;
+                }
+            }
+        }
+        at
+    }
+
+    /// Reads what [`Credentials::encode`] wrote.
+    pub fn decode(&self, text: &[u8]) {
+        self.set_words(words_of(text));
+    }
+}
+
+/// The words of a text of [`Credentials::encode`].
+pub(crate) fn words_of(text: &[u8]) -> impl Iterator<Item = u32> {
+    text.chunks_exact(8)
+        .map(|digits| digits.iter().fold(0u32, |value, &digit| (value << 4) | unhex(digit)))
 }
