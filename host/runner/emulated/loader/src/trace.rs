@@ -35,6 +35,9 @@ const GET_SYSCALL_INFO: usize = 0x420e;
 
 const SIGTRAP: u32 = 5;
 const SIGSYS: u32 = 31;
+/// `PTRACE_EVENT_FORK`, `PTRACE_EVENT_CLONE`, and that of vfork(2) between: they stop within a call.
+const EVENT_FORK: u32 = 1;
+const EVENT_CLONE: u32 = 3;
 /// `PTRACE_EVENT_EXEC`
 const EVENT_EXEC: u32 = 4;
 /// `PTRACE_O_TRACESYSGOOD`'s mark.
@@ -47,8 +50,9 @@ const BY_ANYONE: i32 = 0;
 /// The word of the step's shared memory that says that something was traced.
 const TRACING: usize = 2;
 
-/// The guest's call has trapped, and its answer has not been shown.
-const TRAPPED: u32 = 1;
+/// A call's entry was shown, and its exit was not: stops of the two kinds are shown by turns. Who is
+/// attached to in the middle of a call, or of the handler, shows an entry first, as on a bare kernel.
+const INSIDE: u32 = 1;
 /// An execve(2) has not been shown: the plain stop, or the event.
 const STARTING: u32 = 2;
 const STARTING_EVENT: u32 = 4;
@@ -135,6 +139,10 @@ pub fn request(a: [usize; 6]) -> Result<usize> {
             if let Some(tracee) = find_or_add(tid) {
                 tracee.request.store(request as u32, Relaxed);
             }
+            if request != SYSCALL {
+                // No exit of this call will be seen.
+                set_flags(tid, flags(tid) & !INSIDE);
+            }
         }
         DETACH => forget(tid),
         _ => {}
@@ -200,6 +208,10 @@ pub fn show(tid: usize, status: u32) -> Option<u32> {
         return Some(status);
     }
     match (status >> 8 & 0xff, status >> 16) {
+        (SIGTRAP, EVENT_FORK..=EVENT_CLONE) => {
+            set_flags(tid, flags(tid) | INSIDE);
+            Some(status)
+        }
         (SIGSYS, 0) if reason(tid).is_some_and(|why| why.code == BY_FILTER) => go_on(tid, SIGSYS),
         (SIGTRAP, EVENT_EXEC) => executed(tid, status, STARTING_EVENT),
         (SIGTRAP, 0) => trapped(tid, status),
@@ -215,7 +227,7 @@ pub fn show(tid: usize, status: u32) -> Option<u32> {
 /// does not, once there is a program to look at.
 fn executed(tid: usize, status: u32, kind: u32) -> Option<u32> {
     if request_of(tid) == SYSCALL {
-        set_flags(tid, 0);
+        set_flags(tid, flags(tid) & INSIDE);
         return Some(status);
     }
     set_flags(tid, kind);
@@ -256,25 +268,21 @@ fn trapped(tid: usize, status: u32) -> Option<u32> {
 fn call_stop(tid: usize, status: u32, place: &Place) -> Option<u32> {
     let gate = |gate: *const ()| place.ip == gate as usize + 2;
     let (later, again) = (gate(later_gate as *const ()), gate(again_gate as *const ()));
-    let trapped = flags(tid) & TRAPPED != 0;
-    let shown = if !place.is_loaders() {
-        if place.is_entry { !trapped } else { !filter_has_refused(tid) }
+    let is_guests = if !place.is_loaders() {
+        place.is_entry || !filter_has_refused(tid)
     } else if place.is_entry {
         // A call that starts again after a signal, whose first end was shown.
-        (later || again || is_gate(place.ip)) && !trapped
+        later || again || is_gate(place.ip)
     } else {
         let is_start = place.ip == program_start as *const () as usize;
         is_start || later || is_gate(place.ip) || again && place.value < 0
     };
-    if !shown {
-        if !place.is_loaders() && !place.is_entry {
-            set_flags(tid, flags(tid) | TRAPPED);
-        }
+    // Of more threads than there is room for nothing is remembered.
+    let is_due = find_or_add(tid).is_none() || place.is_entry == (flags(tid) & INSIDE == 0);
+    if !is_guests || !is_due {
         return go_on(tid, 0);
     }
-    if !place.is_entry {
-        set_flags(tid, flags(tid) & !TRAPPED);
-    }
+    set_flags(tid, flags(tid) & !INSIDE | if place.is_entry { INSIDE } else { 0 });
     Some(status)
 }
 

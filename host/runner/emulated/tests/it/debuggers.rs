@@ -32,7 +32,7 @@ fn a_tracer_sees_the_guests_own_calls_and_instructions() {
         if !image.compile("tracer", include_str!("tracer.c"), &[]) {
             return;
         }
-        for mode in ["calls", "plain", "steps", "exec"] {
+        for mode in ["calls", "plain", "steps", "exec", "attach"] {
             let host =
                 Command::new(image.root().join("usr/bin/tracer")).arg(mode).output().unwrap();
             let host = String::from_utf8(host.stdout).unwrap();

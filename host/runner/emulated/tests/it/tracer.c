@@ -82,9 +82,56 @@ static void steps(int child) {
     printf("end %x\n", status);
 }
 
+// Calls of every kind without an end, and the same program from its start again.
+static void loop(char *self, int rounds) {
+    for (int i = 0; i < 20; i++) {
+        syscall(SYS_getppid);
+        syscall(SYS_access, "/nothing", 0);
+        int status, child = fork();
+        if (child == 0) {
+            usleep(500);
+            _exit(0);
+        }
+        syscall(SYS_wait4, child, &status, 0, 0);
+    }
+    char text[20];
+    sprintf(text, "%d", rounds - 1);
+    if (rounds > 1) execl(self, self, "loop", text, NULL);
+    _exit(0);
+}
+
+// Who is attached to in the middle of anything: entries and exits by turns, an entry first.
+static void attach(char *self) {
+    int child = fork(), status = 0, odd = 0, seen = 0;
+    if (child == 0) loop(self, 1000);
+    for (int i = 0; i < 200; i++) {
+        usleep(i * 7919 % 3000);
+        if (ptrace(PTRACE_SEIZE, child, 0, PTRACE_O_TRACESYSGOOD)) break;
+        ptrace(PTRACE_INTERRUPT, child, 0, 0);
+        int calls = 0;
+        for (int stops = 0; stops < 100 && calls < 6; stops++) {
+            if (waitpid(child, &status, 0) != child || !WIFSTOPPED(status)) return;
+            int signal = WSTOPSIG(status), pass = 0;
+            if (signal == (SIGTRAP | 0x80)) {
+                unsigned char info[88] = {0};
+                ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof info, info);
+                odd += info[0] != (calls++ % 2 ? PTRACE_SYSCALL_INFO_EXIT : PTRACE_SYSCALL_INFO_ENTRY);
+            } else if (status >> 16 == 0) pass = signal;
+            if (calls < 6) ptrace(PTRACE_SYSCALL, child, 0, pass);
+        }
+        seen += calls == 6;
+        ptrace(PTRACE_DETACH, child, 0, 0);
+    }
+    kill(child, SIGKILL);
+    waitpid(child, &status, 0);
+    printf("attached %d odd %d\nend %x\n", seen, odd, status);
+}
+
 int main(int argc, char **argv) {
     if (argc < 2) return 2;
     if (!strcmp(argv[1], "work")) work();
+    if (!strcmp(argv[1], "loop")) loop(argv[0], atoi(argv[2]));
+    if (!strcmp(argv[1], "attach")) return attach(argv[0]), 0;
     setvbuf(stdout, 0, _IOFBF, 65536);
     int borrowed = !strcmp(argv[1], "exec") || !strcmp(argv[1], "event");
     int child = borrowed ? vfork() : fork();
