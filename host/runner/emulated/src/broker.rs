@@ -1,5 +1,6 @@
 //! The builder's side of what guests ask for: connections and addressed messages, watches, the times
-//! of symbolic links, attributes of files beside which there are some that may only be read.
+//! of symbolic links, attributes of files beside which there are some that may only be read, priorities
+//! of other threads.
 //!
 //! A guest sends the descriptors that a request is about. Nothing that it says is taken on trust:
 //! what a descriptor names is asked of the kernel, and what is decided about is what is used.
@@ -7,6 +8,7 @@
 mod address;
 mod peers;
 mod proc_text;
+mod schedule;
 mod send;
 mod terminals;
 
@@ -14,11 +16,12 @@ use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use kiln_emulated_core::broker::{
     CONNECT, DATA_MAX, FILES_MAX, LINK_TIMES, LISTEN, MODE, PEER, PROC_TEXT, REMOVE_XATTR,
-    REQUEST_LEN, Request, SEND, SET_XATTR, SYSV, TERMINAL, TIMES, WATCH,
+    REQUEST_LEN, Request, SCHEDULE, SEND, SET_XATTR, SYSV, TERMINAL, TIMES, WATCH,
 };
 use kiln_emulated_core::config::below;
 use kiln_emulated_core::message::abstract_name;
@@ -37,6 +40,7 @@ use rustix::net::{
 pub(crate) use address::name_servers;
 use address::{parse_address, permit};
 use peers::{Ids, Peers};
+pub(crate) use schedule::First;
 use terminals::Terminals;
 
 use crate::binds::host_path;
@@ -61,7 +65,12 @@ pub(crate) struct Rules {
 
 /// Answers requests until nobody can ask any more, or the step is over. A guest may have given us
 /// its own end of the socket to hold, so the first is no promise.
-pub(crate) fn serve(socket: &OwnedFd, rules: &Rules, over: &AtomicBool) {
+pub(crate) fn serve(
+    socket: &OwnedFd,
+    rules: &Rules,
+    first: &OnceLock<Option<First>>,
+    over: &AtomicBool,
+) {
     let mut bytes = vec![0; REQUEST_LEN + DATA_MAX];
     let mut terminals = Terminals::default();
     let mut ipc = Ipc::default();
@@ -100,6 +109,13 @@ pub(crate) fn serve(socket: &OwnedFd, rules: &Rules, over: &AtomicBool) {
             PROC_TEXT => {
                 let text = proc_text::translated(&files, data, rules, &mut ipc);
                 answer_file(&reply, text.map(|file| (0, file)));
+            }
+            SCHEDULE => {
+                let call = Call::parse(&request, data).ok_or(Errno::INVAL);
+                match call.and_then(|call| schedule::schedule(first, &call)) {
+                    Ok(told) => answer_bytes(&reply, &[&[0; 4], told.as_slice()].concat()),
+                    Err(errno) => answer(&reply, Err(errno)),
+                }
             }
             SYSV => match (Call::parse(&request, data), pid) {
                 (Some(call), Some(pid)) => ipc.call(pid, &call, reply),
@@ -156,10 +172,15 @@ fn answer(reply: &OwnedFd, result: Result<usize, Errno>) {
         Ok(value) => i32::try_from(value).unwrap_or(i32::MAX),
         Err(errno) => -errno.raw_os_error(),
     };
+    answer_bytes(reply, &value.to_ne_bytes());
+}
+
+/// An answer's value, and what comes after it.
+fn answer_bytes(reply: &OwnedFd, bytes: &[u8]) {
     // Without a signal, and without waiting: a guest that has gone, or whose "reply socket" is
     // something else, gets nothing.
     let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-    let _ = rustix::net::send(reply, &value.to_ne_bytes(), flags);
+    let _ = rustix::net::send(reply, bytes, flags);
 }
 
 /// Who asks: the process is the kernel's word, user and group are its own.
@@ -178,8 +199,7 @@ fn answer_peer(reply: &OwnedFd, request: &Request, files: &[OwnedFd], peers: &Pe
     match found {
         Ok([pid, user, group]) => {
             let words = [0, pid, user, group].map(u32::to_ne_bytes);
-            let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-            let _ = rustix::net::send(reply, words.as_flattened(), flags);
+            answer_bytes(reply, words.as_flattened());
         }
         Err(errno) => answer(reply, Err(errno)),
     }

@@ -21,9 +21,10 @@ mod sysv;
 mod trial;
 
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::sync::Arc;
+use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use kiln_emulated_core::config::{
@@ -136,6 +137,7 @@ fn run_step(
     ];
     descriptors.extend(stage.binds.iter().map(|bind| (bind.source.as_fd(), bind.fd)));
     let child = spawn::spawn(&descriptors, scope.as_ref(), &step.limits.ulimits)?;
+    broker.knows(&child);
     // Else the end of the step's reports would never come.
     drop(status_writer);
     drop(broker_end);
@@ -148,6 +150,7 @@ fn run_step(
 #[derive(Debug)]
 struct Broker {
     socket: Arc<OwnedFd>,
+    first: Arc<OnceLock<Option<broker::First>>>,
     over: Arc<AtomicBool>,
     ended: Receiver<()>,
 }
@@ -159,15 +162,23 @@ impl Broker {
     fn start(socket: OwnedFd, rules: broker::Rules) -> Result<Self, RunError> {
         let (sender, ended) = std::sync::mpsc::channel();
         let (socket, over) = (Arc::new(socket), Arc::new(AtomicBool::new(false)));
-        let (served, is_over) = (Arc::clone(&socket), Arc::clone(&over));
+        let first = Arc::new(OnceLock::new());
+        let (served, known) = (Arc::clone(&socket), Arc::clone(&first));
+        let is_over = Arc::clone(&over);
         let work = move || {
-            broker::serve(&served, &rules, &is_over);
+            broker::serve(&served, &rules, &known, &is_over);
             drop(sender);
         };
         std::thread::Builder::new()
             .spawn(work)
             .map_err(|source| RunError::Io { what: "start a thread".to_owned(), source })?;
-        Ok(Self { socket, over, ended })
+        Ok(Self { socket, first, over, ended })
+    }
+
+    /// The step's first process, not waited for yet.
+    fn knows(&self, child: &Child) {
+        let pid = i32::try_from(child.id()).ok();
+        let _ = self.first.set(pid.and_then(|pid| broker::First::new(pid).ok()));
     }
 
     /// The step's processes are dead: nothing is done for them any more. Should one of them have

@@ -33,6 +33,9 @@ pub const LISTEN: u32 = 12;
 /// Who is at the other end: flags = the process that the kernel names; the socket. Process, user and
 /// group come after the answer.
 pub const PEER: u32 = 13;
+/// A call that sets another thread's priority, policy, processors or limits, in the form of
+/// [`crate::sysv::request`] without credentials. After the answer comes what prlimit(2) tells.
+pub const SCHEDULE: u32 = 14;
 
 /// Longest payload: a `struct sockaddr_un` and a bit.
 pub const PAYLOAD_MAX: usize = 128;

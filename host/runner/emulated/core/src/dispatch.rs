@@ -17,6 +17,7 @@ use crate::xattr::Xattr;
 mod change;
 mod look;
 mod process;
+mod schedule;
 
 /// How a call is answered.
 #[derive(Debug)]

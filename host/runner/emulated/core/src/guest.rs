@@ -96,6 +96,15 @@ pub trait Guest {
     fn peer_ids(&self, fd: i32, process: u32) -> Result<[u32; 3]>;
     /// Tells the builder that this process, with this user and group, is about to listen.
     fn note_listener(&self, ids: [u32; 2]) -> Result<()>;
+    /// A call that sets something of another thread, which only the builder may: number, arguments,
+    /// what it reads of the guest's memory, and where prlimit(2) writes, or nothing.
+    fn schedule(
+        &self,
+        number: u32,
+        arguments: [usize; 5],
+        reads: [usize; 2],
+        writes: [usize; 2],
+    ) -> Result<usize>;
     /// getsockname(2), or getpeername(2)
     fn socket_name(&self, fd: i32, peer: bool, out: &mut [u8]) -> Result<usize>;
     /// bind(2) to an address of these bytes

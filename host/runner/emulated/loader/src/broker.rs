@@ -4,13 +4,14 @@ use kiln_emulated_core::abi::{O_CLOEXEC, O_NONBLOCK};
 use kiln_emulated_core::arch::nr;
 use kiln_emulated_core::broker::{
     CONNECT, DATA_MAX, LINK_TIMES, LISTEN, MODE, PEER, PROC_TEXT, REMOVE_XATTR, REQUEST_LEN,
-    Request, SEND, SET_XATTR, TERMINAL, TIMES, WATCH,
+    Request, SCHEDULE, SEND, SET_XATTR, TERMINAL, TIMES, WATCH,
 };
 use kiln_emulated_core::buf::CPath;
 use kiln_emulated_core::config::BROKER_FD;
 use kiln_emulated_core::errno::{Errno, Result};
 use kiln_emulated_core::guest::Guest;
 use kiln_emulated_core::message::{Message, Peer};
+use kiln_emulated_core::sysv;
 
 use crate::guest::InProcess;
 use crate::process::world;
@@ -142,15 +143,19 @@ pub fn peer_ids(socket: i32, process: u32) -> Result<[u32; 3]> {
     let request = Request { flags: process, ..Request::new(PEER) };
     let mut ids = [0u32; 3];
     let to = [ids.as_mut_ptr() as usize, size_of_val(&ids)];
-    let [mine, theirs] = reply_pair()?;
-    let sent = send_request(&request, theirs, &[socket], &[]);
-    InProcess.close(theirs);
-    let result = sent
-        .and_then(|()| poll(mine, READABLE, None, NO_SIGNALS))
-        .and_then(|_| receive(mine, to));
-    InProcess.close(mine);
-    let (.., length) = result?;
+    let (.., length) = ask_for(&request, &[socket], &[], to, NO_SIGNALS)?;
     if length == size_of_val(&ids) { Ok(ids) } else { Err(Errno::IO) }
+}
+
+/// Something of another thread's: what the call reads, and where the answer's rest goes.
+pub fn schedule(
+    number: u32,
+    arguments: [usize; 5],
+    reads: [usize; 2],
+    writes: [usize; 2],
+) -> Result<usize> {
+    let request = Request { kind: SCHEDULE, ..sysv::request(number, arguments, 0) };
+    ask_for(&request, &[], &[reads], writes, NO_SIGNALS).map(|(value, ..)| value)
 }
 
 fn request_to(kind: u32, peer: &Peer) -> Request {
@@ -278,10 +283,22 @@ fn ask_all(
     data: &[[usize; 2]],
     mask: u64,
 ) -> Result<(usize, Option<i32>)> {
+    ask_for(request, files, data, [0, 0], mask).map(|(value, file, _)| (value, file))
+}
+
+/// The answer, the descriptor that came with it, and how many bytes more, which are put there.
+fn ask_for(
+    request: &Request,
+    files: &[i32],
+    data: &[[usize; 2]],
+    to: [usize; 2],
+    mask: u64,
+) -> Result<(usize, Option<i32>, usize)> {
     let [mine, theirs] = reply_pair()?;
     let sent = send_request(request, theirs, files, data);
     InProcess.close(theirs);
-    let result = sent.and_then(|()| wait(mine, mask));
+    let result =
+        sent.and_then(|()| poll(mine, READABLE, None, mask)).and_then(|_| receive(mine, to));
     InProcess.close(mine);
     result
 }
@@ -336,12 +353,6 @@ pub fn poll(file: i32, events: u32, time: Option<[i64; 2]>, mask: u64) -> Result
     // SAFETY: all locals. A handler of the guest's that runs meanwhile finds this slot's stack, and
     // may even leave it for good: the slot is lost then.
     unsafe { checked(nr::PPOLL, [to, 1, time, mask, 8, 0]) }
-}
-
-/// The answer, and the descriptor that came with it.
-fn wait(reply: i32, mask: u64) -> Result<(usize, Option<i32>)> {
-    poll(reply, READABLE, None, mask)?;
-    receive(reply, [0, 0]).map(|(value, file, _)| (value, file))
 }
 
 /// The answer that has come, the descriptor, and how many bytes more there were, which lie in the

@@ -210,6 +210,16 @@ impl Guest for InProcess {
         broker::note_listener(ids)
     }
 
+    fn schedule(
+        &self,
+        number: u32,
+        arguments: [usize; 5],
+        reads: [usize; 2],
+        writes: [usize; 2],
+    ) -> Result<usize> {
+        broker::schedule(number, arguments, reads, writes)
+    }
+
     fn socket_name(&self, file: i32, peer: bool, out: &mut [u8]) -> Result<usize> {
         let mut length = u32::try_from(out.len()).unwrap_or(0);
         let number = if peer { nr::GETPEERNAME } else { nr::GETSOCKNAME };

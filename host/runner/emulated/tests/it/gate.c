@@ -41,7 +41,7 @@ static void tell(const char *what, long result) {
 }
 
 // A request to the builder, past the handler's code; its answer.
-enum { LINK_TIMES = 1, CONNECT, WATCH, SEND, MODE, TIMES, SET_XATTR, REMOVE_XATTR };
+enum { LINK_TIMES = 1, CONNECT, WATCH, SEND, MODE, TIMES, SET_XATTR, REMOVE_XATTR, SCHEDULE = 14 };
 static long ask(unsigned kind, const void *payload, unsigned len, unsigned flags, unsigned target,
                 const void *data, size_t data_len, const int *fds, int count) {
     unsigned words[36] = {kind, len, flags, target};

@@ -14,6 +14,7 @@ mod messages;
 mod metadata;
 mod ports;
 mod processes;
+mod schedule;
 mod sharing;
 mod shortcuts;
 mod support;

@@ -152,7 +152,7 @@ int main(void) {
     pthread_attr_setinheritsched(&explicit, PTHREAD_EXPLICIT_SCHED); pthread_attr_setschedparam(&explicit, &ordinary);
     CHECK("a thread of a policy", pthread_create(&thread, &explicit, idle, 0) == 0);
     CHECK("a thread's policy", pthread_setschedparam(thread, SCHED_OTHER, &ordinary) == 0);
-    CHECK("no thread of ours", sched_setscheduler(getppid(), SCHED_OTHER, &ordinary) == -1 && errno == EPERM);
+    CHECK("not the step's first process", sched_setscheduler(getppid(), SCHED_OTHER, &ordinary) == -1 && errno == EPERM);
     CHECK("nice", setpriority(PRIO_PROCESS, 0, 5) == 0 && getpriority(PRIO_PROCESS, 0) == 5);
     if (!failed) printf("all\n");
     return failed;

@@ -79,6 +79,24 @@ static void processes(pid_t pid, const char *whose) {
     unsigned attributes[14] = {56, SCHED_IDLE};
     tell("attributes", G(SYS_sched_setattr, pid, attributes, 0));
     tell("disk priority", G(SYS_ioprio_set, 1, pid, 3 << 13));
+    // Politely, and past the handler: the builder is asked, and proves whose it is.
+    tell("politely nice", setpriority(PRIO_PROCESS, pid, 19));
+    tell("polite processors", sched_setaffinity(pid, sizeof cpus, &cpus));
+    tell("polite limits", prlimit(pid, RLIMIT_NOFILE, (void *)limit, 0));
+    struct { long number, a[5]; const void *data; size_t length; } forged[] = {
+        {SYS_setpriority, {PRIO_PROCESS, pid, 19}}, {SYS_setpriority, {PRIO_PGRP, pid, 19}},
+        {SYS_setpriority, {PRIO_USER, 0, 19}}, {SYS_setpriority, {PRIO_PROCESS, 0, 19}},
+        {SYS_sched_setaffinity, {pid}, &cpus, sizeof cpus}, {SYS_sched_setscheduler, {pid, SCHED_IDLE}, &zero, 4},
+        {SYS_sched_setparam, {pid}, &zero, 4}, {SYS_sched_setattr, {pid}, attributes, 56},
+        {SYS_ioprio_set, {1, pid, 3 << 13}}, {SYS_ioprio_set, {2, pid, 3 << 13}}, {SYS_ioprio_set, {3, 0, 3 << 13}},
+        {SYS_prlimit64, {pid, RLIMIT_NOFILE}, limit, 16}, {SYS_prlimit64, {0, RLIMIT_NOFILE}, limit, 16},
+        {SYS_prlimit64, {pid, RLIMIT_NOFILE}}, {SYS_prlimit64, {-pid, RLIMIT_NOFILE}}, {SYS_kill, {pid, SIGKILL}},
+        {SYS_ptrace, {PTRACE_ATTACH, pid}}, {SYS_setpriority, {PRIO_PROCESS, pid + (1l << 32), 19}}, {SYS_sched_setattr, {1}, attributes, 56},
+    };
+    for (int i = 0; i < sizeof forged / sizeof *forged; i++) {
+        long words[6] = {0}; memcpy(words, forged[i].a, sizeof forged[i].a);
+        tell("forged schedule", ask(SCHEDULE, words, 48, forged[i].number, 0, forged[i].data, forged[i].length, 0, 0));
+    }
     void *page = (void *)0x400000;
     tell("move pages", G(SYS_move_pages, pid, 1, &page, &zero, &zero, 0));
     tell("migrate pages", G(SYS_migrate_pages, pid, 64, &zero, &zero));

@@ -20,23 +20,6 @@ impl<G: Guest> Call<'_, '_, G> {
         Ok(old | usize::try_from(owner).unwrap_or(0))
     }
 
-    /// Why another process is left alone: there is none of this number, or it may not be the step's.
-    fn refusal(&self, pid: usize) -> Errno {
-        match self.world.guest.pass(nr::KILL, [pid, 0, 0, 0, 0, 0]) {
-            Err(Errno::SRCH) => Errno::SRCH,
-            _ => Errno::PERM,
-        }
-    }
-
-    /// prlimit(2) of the process itself; others may not even be of this step.
-    pub(super) fn prlimit(&self) -> Result<usize> {
-        let [pid, resource, new, old, ..] = self.a;
-        if uint(pid) != self.world.guest.pid() {
-            return Err(self.refusal(pid));
-        }
-        self.world.guest.pass(nr::PRLIMIT64, [0, resource, new, old, 0, 0])
-    }
-
     pub(super) fn xattr_at(&mut self, follow: bool, call: Xattr) -> Result<usize> {
         self.path(self.a[0], 0)?;
         self.world.xattr_at(self.scratch, follow, call)
@@ -53,42 +36,6 @@ impl<G: Guest> Call<'_, '_, G> {
             return Err(if address == 0 { Errno::FAULT } else { Errno::INVAL });
         }
         Ok(Answer::Connect(int(socket), peer))
-    }
-
-    /// A thread's own priority, policy or processors, when it says who it is: calls that are not
-    /// about the caller itself are refused to the handler too.
-    pub(super) fn schedule(&self, argument: usize) -> Result<usize> {
-        let mut a = self.a;
-        let who = a.get_mut(argument).ok_or(Errno::INVAL)?;
-        if uint(*who) != self.world.guest.tid() {
-            let who = *who;
-            return if self.is_ordinary_already(who)? { Ok(0) } else { Err(self.refusal(who)) };
-        }
-        *who = 0;
-        self.world.guest.pass(self.number, a)
-    }
-
-    /// Whether another thread of this process is to be scheduled as it is, in the ordinary way: a
-    /// program that makes threads with a policy of its choice sets it from the one that makes them.
-    fn is_ordinary_already(&self, thread: usize) -> Result<bool> {
-        /// `SCHED_OTHER`
-        const ORDINARY: usize = 0;
-        let guest = self.world.guest;
-        let [_, policy, param, ..] = self.a;
-        let param = match self.number {
-            nr::SCHED_SETSCHEDULER if policy == ORDINARY => param,
-            nr::SCHED_SETPARAM => policy,
-            _ => return Ok(false),
-        };
-        let pid = usize::try_from(guest.pid()).map_err(|_| Errno::SRCH)?;
-        if guest.pass(nr::TGKILL, [pid, thread, 0, 0, 0, 0]).is_err()
-            || guest.pass(nr::SCHED_GETSCHEDULER, [thread, 0, 0, 0, 0, 0]) != Ok(ORDINARY)
-        {
-            return Ok(false);
-        }
-        let mut priority = [0; 4];
-        guest.read(param, &mut priority)?;
-        if priority == [0; 4] { Ok(true) } else { Err(Errno::INVAL) }
     }
 
     /// listen(2): a Unix socket shows those who connect the ids of this moment.
