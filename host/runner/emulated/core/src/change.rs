@@ -4,7 +4,7 @@ use kiln_ledger::Owner;
 
 use crate::abi::{
     AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, O_CLOEXEC, O_NOFOLLOW, O_PATH,
-    S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, S_IFREG, S_ISVTX,
+    S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_ISVTX,
 };
 use crate::buf::{CPath, PathBuf};
 use crate::config::{ROOT_FD, below};
@@ -28,7 +28,7 @@ impl<G: Guest> World<'_, G> {
             self.adopt(
                 || self.directory(parent),
                 || self.disk_at(parent.fd, parent.name()),
-                Some(mode),
+                Some(S_IFDIR | mode),
             )
         })
     }
@@ -77,11 +77,10 @@ impl<G: Guest> World<'_, G> {
         let Scratch { path, walk, .. } = scratch;
         self.in_parent(walk, dirfd, path, Intent::Remove, |parent| {
             // A covered directory is a mount point, however it was reached.
-            if flags & AT_REMOVEDIR != 0 {
-                let disk = self.disk_at(parent.fd, parent.name())?;
-                if self.is_covered(&disk) {
-                    return Err(Errno::BUSY);
-                }
+            if flags & AT_REMOVEDIR != 0
+                && self.disk_at(parent.fd, parent.name()).is_ok_and(|disk| self.is_covered(&disk))
+            {
+                return Err(Errno::BUSY);
             }
             self.guest.unlinkat(parent.fd, parent.name(), flags)?;
             if flags & AT_REMOVEDIR != 0 {

@@ -248,7 +248,7 @@ impl<G: Guest> World<'_, G> {
         // A walk costs less than /proc, which makes an inode for the descriptor first.
         if let Some(dirfd) = from
             && let Ok(place) = self.walk(walk, dirfd, other.bytes(), true)
-            && place.magic.is_none()
+            && (place.magic, walk.deep) == (None, None)
             && let (Some(found), opened) = (place.disk, self.disk_of(fd)?)
             && key(&found) == key(&opened)
         {
@@ -256,7 +256,10 @@ impl<G: Guest> World<'_, G> {
         }
         let mut link = [0; 32];
         let link = crate::change::descriptor_path(fd, &mut link).ok_or(Errno::BADF)?;
-        let length = self.guest.readlinkat(AT_FDCWD, link, other.space())?;
+        let length = match self.guest.readlinkat(AT_FDCWD, link, other.space()) {
+            Err(Errno::NAMETOOLONG) => return other.set(path.bytes()),
+            other => other?,
+        };
         other.filled(length);
         if !self.to_guest_path(walk, other)? {
             other.set(path.bytes())?;

@@ -41,13 +41,39 @@ impl<'a, G: Guest> World<'a, G> {
         if path.is_empty() {
             return Err(Errno::NOENT);
         }
+        let creates = flags & O_CREAT != 0 && flags & O_PATH == 0;
+        if creates {
+            self.can_be_file(walk, dirfd, path.bytes(), flags)?;
+        }
         if !self.cred.is_fs_root() {
             return self.open_walking(walk, dirfd, path.bytes(), flags, mode);
         }
-        if flags & O_CREAT != 0 && flags & O_PATH == 0 {
+        if creates {
             return self.open_creating(walk, dirfd, path, flags, mode);
         }
         self.open_existing(walk, dirfd, path, flags, mode)
+    }
+
+    /// Fails for a path that only a directory can have: no file is made by it.
+    fn can_be_file(
+        &self,
+        walk: &mut WalkBuffers,
+        dirfd: i32,
+        path: &[u8],
+        flags: u64,
+    ) -> Result<()> {
+        let (start, end) = parent::last_component(path);
+        let name = path.get(start..end).unwrap_or(&[]);
+        let is_name = !matches!(name, b"" | b"." | b"..");
+        if is_name && end == path.len() {
+            return Ok(());
+        }
+        if let Some(directory) = path.get(..start).filter(|path| !path.is_empty())
+            && self.walk(walk, dirfd, directory, true)?.disk.is_none()
+        {
+            return Err(Errno::NOENT);
+        }
+        Err(if flags & O_EXCL != 0 && !is_name { Errno::EXIST } else { Errno::ISDIR })
     }
 
     /// The kernel resolves; only where it cannot, the path is walked.
@@ -87,10 +113,15 @@ impl<'a, G: Guest> World<'a, G> {
         if !self.root.is_empty() {
             return self.open_walking(walk, dirfd, path.bytes(), flags, mode);
         }
-        self.guest_path(walk, dirfd)?;
-        walk.here.push(b"/")?;
-        walk.here.push(path.bytes())?;
-        if !self.config.may_cover(walk.here.bytes()) {
+        let whole = self.guest_path(walk, dirfd).and_then(|()| {
+            walk.here.push(b"/")?;
+            walk.here.push(path.bytes())
+        });
+        match whole {
+            Ok(()) | Err(Errno::NAMETOOLONG) => {}
+            Err(errno) => return Err(errno),
+        }
+        if whole.is_ok() && !self.config.may_cover(walk.here.bytes()) {
             match self.resolve(ROOT_FD, walk.here.c(), flags, mode, RESOLVE_IN_ROOT) {
                 Err(Errno::ACCES) => {}
                 other => return other,
@@ -110,6 +141,14 @@ impl<'a, G: Guest> World<'a, G> {
         if flags & O_EXCL == 0 {
             match self.open_existing(walk, dirfd, path, flags & !O_CREAT, 0) {
                 Err(Errno::NOENT) => {}
+                // To write, the kernel has refused it.
+                Ok(fd)
+                    if flags & O_ACCMODE == O_RDONLY
+                        && self.disk_of(fd).is_ok_and(|disk| disk.is_dir()) =>
+                {
+                    self.guest.close(fd);
+                    return Err(Errno::ISDIR);
+                }
                 other => return other,
             }
         }
@@ -183,6 +222,9 @@ impl<'a, G: Guest> World<'a, G> {
         if exclusive {
             return Err(Errno::EXIST);
         }
+        if flags & O_CREAT != 0 && disk.is_dir() {
+            return Err(Errno::ISDIR);
+        }
         self.check_open(walk, &place, &disk, flags)?;
         self.open_place(walk, &place, flags & !O_CREAT, mode)
     }
@@ -246,7 +288,7 @@ impl<'a, G: Guest> World<'a, G> {
         }
         let temporary = flags & O_TMPFILE_BIT != 0;
         let asked = if temporary { creation_mode(mode, false) } else { 0 };
-        let fd = self.resolve(place.base, path, flags, asked, RESOLVE_IN_ROOT)?;
+        let fd = self.resolve(place.base, path, flags, asked, walk.bounds())?;
         if temporary
             && !self.cred.is_fs_root()
             && let Err(errno) = self.adopt(|| self.disk_of(fd), || self.disk_of(fd), Some(mode))

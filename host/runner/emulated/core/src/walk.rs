@@ -3,8 +3,8 @@
 //! Needed where a bind lies on the way, where the guest's user is not root and permissions count,
 //! and in /proc. The wall does not depend on it: a race here shows the guest its own files at worst.
 
-use crate::abi::{AT_FDCWD, AT_SYMLINK_NOFOLLOW, Statx};
-use crate::buf::CPath;
+use crate::abi::{AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_CLOEXEC, O_DIRECTORY, O_PATH, Statx};
+use crate::buf::{CPath, PATH_MAX};
 use crate::config::{Bind, BindKind, ROOT_FD};
 use crate::errno::{Errno, Result};
 use crate::guest::Guest;
@@ -92,6 +92,7 @@ impl<'a, G: Guest> World<'a, G> {
         if path.is_empty() {
             return Err(Errno::NOENT);
         }
+        walk.deep = None;
         let absolute = path.starts_with(b"/");
         let now = self.stamp();
         // Whether the way to the directory that `here` names is known to be open.
@@ -108,7 +109,7 @@ impl<'a, G: Guest> World<'a, G> {
                 (open, rest) = (true, name);
             }
         } else {
-            self.guest_path(walk, dirfd)?;
+            self.begin(walk, dirfd, path)?;
         }
         walk.rest.set(rest)?;
         let wants_dir = path.ends_with(b"/") || path.ends_with(b"/.") || path == b".";
@@ -146,7 +147,9 @@ impl<'a, G: Guest> World<'a, G> {
                 continue;
             }
             if name == b".." {
-                if walk.here.bytes() != self.root {
+                if let Some(base) = walk.deep {
+                    self.up_from_deep(walk, base)?;
+                } else if walk.here.bytes() != self.root {
                     walk.here.pop();
                 }
                 place = self.place(walk);
@@ -219,6 +222,7 @@ impl<'a, G: Guest> World<'a, G> {
             }
         }
         if walk.link.bytes().starts_with(b"/") {
+            walk.deep = None;
             walk.here.set(self.root)?;
         } else {
             walk.here.pop();
@@ -259,6 +263,9 @@ impl<'a, G: Guest> World<'a, G> {
     /// The base that the path in `here` lies below.
     fn place(&self, walk: &WalkBuffers) -> Place<'a> {
         let here = walk.here.bytes();
+        if let Some(base) = walk.deep {
+            return Place { base, start: 1, bind: None, disk: None, magic: None };
+        }
         match self.config.covering(here) {
             Some(bind) => Place {
                 base: bind.fd,
@@ -285,13 +292,58 @@ impl<'a, G: Guest> World<'a, G> {
         self.guest.statx(place.base, path, AT_SYMLINK_NOFOLLOW)
     }
 
+    /// The start of a relative walk. A path that grows beyond what the kernel takes or tells is
+    /// walked from the directory itself, as if no bind lay below it: programs go as deep to test
+    /// getcwd(3), or to remove such a tree.
+    fn begin(&self, walk: &mut WalkBuffers, dirfd: i32, path: &[u8]) -> Result<()> {
+        match self.guest_path(walk, dirfd) {
+            Ok(()) if walk.here.is_empty() => return Ok(()),
+            Ok(()) if walk.here.bytes().len() + path.len() + 1 < PATH_MAX => return Ok(()),
+            Ok(()) | Err(Errno::NAMETOOLONG) => {}
+            Err(errno) => return Err(errno),
+        }
+        walk.here.clear();
+        walk.deep = Some(dirfd);
+        Ok(())
+    }
+
+    /// One directory up in such a walk. What lies above the first directory is kept as `..`, until
+    /// it has a name: only so far is it certain to lie below the root.
+    fn up_from_deep(&self, walk: &mut WalkBuffers, base: i32) -> Result<()> {
+        const UP: &[u8] = b"/..";
+        if !walk.here.is_empty() && !walk.here.bytes().ends_with(UP) {
+            walk.here.pop();
+            return Ok(());
+        }
+        walk.here.push(UP)?;
+        let length = walk.here.bytes().len();
+        let flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+        let fd = self.guest.openat(base, walk.here.tail(1), flags, 0)?;
+        let named = self.guest_path(walk, fd);
+        self.guest.close(fd);
+        match named {
+            Ok(()) => walk.deep = None,
+            Err(Errno::NAMETOOLONG) => {
+                walk.here.clear();
+                while walk.here.bytes().len() < length {
+                    walk.here.push(UP)?;
+                }
+            }
+            Err(errno) => return Err(errno),
+        }
+        Ok(())
+    }
+
     /// The guest path of a directory descriptor, into `walk.here`; empty = the root.
     ///
     /// # Errors
-    /// `ENOENT` when the guest has no name for it; the kernel's for a bad descriptor.
+    /// `ENAMETOOLONG` when it is too deep for the kernel to tell; `ENOENT` when the guest has no name for it; the kernel's for a bad descriptor.
     pub fn guest_path(&self, walk: &mut WalkBuffers, dirfd: i32) -> Result<()> {
         if dirfd == AT_FDCWD {
-            let length = self.guest.getcwd(walk.link.space())?;
+            let length = self.guest.getcwd(walk.link.space()).map_err(|errno| match errno {
+                Errno::RANGE => Errno::NAMETOOLONG,
+                other => other,
+            })?;
             walk.link.filled(length);
         } else {
             walk.here.set(b"/proc/self/fd/")?;

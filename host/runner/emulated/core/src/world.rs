@@ -3,7 +3,8 @@
 use kiln_ledger::{Key, Owner, Platform, Record, Table, TableError, owner_seen, stored_mode};
 
 use crate::abi::{
-    AT_EMPTY_PATH, S_IFBLK, S_IFCHR, S_IFDIR, S_IFMT, S_IFREG, S_ISGID, Statx, device,
+    AT_EMPTY_PATH, RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS, S_IFBLK, S_IFCHR, S_IFDIR, S_IFMT,
+    S_IFREG, S_ISGID, Statx, device,
 };
 use crate::buf::{CPath, PathBuf, Rest};
 use crate::config::Config;
@@ -58,6 +59,8 @@ impl Scratch {
 pub struct WalkBuffers {
     /// Kept from call to call.
     pub known: Known,
+    /// The directory that `here` is relative to, where that has no path of bearable length.
+    pub deep: Option<i32>,
     /// The canonical guest path so far.
     pub here: PathBuf,
     /// A symlink's target.
@@ -75,10 +78,22 @@ impl WalkBuffers {
         }
     }
 
+    /// How openat2(2) is to resolve what a walk has found.
+    pub(crate) const fn bounds(&self) -> u64 {
+        // Above a deep directory lies `..`; of links none is left.
+        if self.deep.is_some() { RESOLVE_NO_SYMLINKS } else { RESOLVE_IN_ROOT }
+    }
+
     /// Empty buffers.
     #[must_use]
     pub const fn new() -> Self {
-        Self { known: Known::new(), here: PathBuf::new(), link: PathBuf::new(), rest: Rest::new() }
+        Self {
+            known: Known::new(),
+            deep: None,
+            here: PathBuf::new(),
+            link: PathBuf::new(),
+            rest: Rest::new(),
+        }
     }
 }
 
@@ -197,7 +212,8 @@ impl<G: Guest> World<'_, G> {
     }
 
     /// Gives a new inode the owner and mode that it should have. `parent` is the directory it was
-    /// made in, as on disk; `wanted` the permission bits that were asked for, before the umask.
+    /// made in, as on disk; `wanted` the permission bits that were asked for, before the umask,
+    /// and that it is a directory.
     ///
     /// # Errors
     /// As [`World::update`].
@@ -218,8 +234,12 @@ impl<G: Guest> World<'_, G> {
             }
         }
         let default_owner = uid == 0 && gid == 0;
-        // No set-id bits, and nothing that the disk cannot hold, whether file or directory.
-        let plain = wanted.is_none_or(|mode| mode & 0o6700 == 0o700 || mode & 0o6700 == 0o600);
+        // No set-id bits, and nothing that the disk cannot hold.
+        let plain = wanted.is_none_or(|mode| match mode & 0o6700 {
+            0o700 => true,
+            0o600 => mode & S_IFMT != S_IFDIR,
+            _ => false,
+        });
         if default_owner && plain {
             return Ok(());
         }

@@ -5,6 +5,7 @@
 
 mod chroot;
 mod debuggers;
+mod deep;
 mod differential;
 mod ends;
 mod escape;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kiln_runner::{Mount, MountSource};
 
-use crate::support::{Image, as_pod, works_here};
+use crate::support::{Image, as_pod, with_program, works_here};
 
 #[test]
 fn the_image_is_the_whole_world() {
@@ -193,5 +193,46 @@ fn relative_paths_in_proc_tell_what_absolute_ones_do() {
             done
             cd /proc/sysvipc; test \"$(cat shm)\" = \"$(cat /proc/sysvipc/shm)\"; echo same";
         assert_eq!(image.run(&Image::step(&["bash", "-exc", script])).ok(), "same\n");
+    });
+}
+
+/// Every call that takes a path, of every kind of file, with every ending of the path.
+#[test]
+fn endings_of_paths_mean_what_they_mean_to_the_kernel() {
+    with_program("endings", include_str!("endings.c"), |image: &Image| {
+        let program = image.root().join("usr/bin/endings");
+        for spelling in ["", "absolute"] {
+            let native = image.dir.path().join(format!("native{spelling}"));
+            std::fs::create_dir(&native).unwrap();
+            let mut command = std::process::Command::new(&program);
+            command.arg(&native).args((!spelling.is_empty()).then_some(spelling));
+            let output = command.output().unwrap();
+            let native = String::from_utf8(output.stdout).unwrap();
+            assert!(output.status.success() && native.lines().count() > 1000, "{native}");
+            let compare = |ran: &str| {
+                let differ = native.lines().zip(ran.lines()).filter(|(native, ran)| native != ran);
+                let differ: Vec<_> = differ.collect();
+                assert!(differ.is_empty() && native.len() == ran.len(), "{differ:#?}");
+            };
+            let script = |user| {
+                format!("mkdir /tmp/{user}{spelling} && endings /tmp/{user}{spelling} {spelling}")
+            };
+            compare(image.sh_as_bob(&script("bob")).ok());
+            compare(image.sh(&script("root")).ok());
+        }
+    });
+}
+
+#[test]
+fn a_directory_need_not_let_its_owner_in() {
+    if !works_here() {
+        return;
+    }
+    as_pod(|| {
+        let Some(image) = Image::small() else { return };
+        let script =
+            "cd /tmp; umask 0160; mkdir d; stat -c %a d; mkdir d/e 2>/dev/null || echo no; rm -r d";
+        assert_eq!(image.sh(script).ok(), "617\n");
+        assert_eq!(image.sh_as_bob(script).ok(), "617\nno\n");
     });
 }

@@ -52,6 +52,14 @@ impl Parent {
         Ok(parent)
     }
 
+    /// The path ended with a slash: only a directory may have this name, which the kernel sees to.
+    fn add_slash(&mut self) {
+        if let Some(end) = self.name.get_mut(self.len) {
+            *end = b'/';
+            self.len += 1;
+        }
+    }
+
     pub(crate) const fn is_fast(&self) -> bool {
         self.fast
     }
@@ -61,6 +69,14 @@ impl Parent {
     pub fn name(&self) -> CPath<'_> {
         self.name.get(..=self.len).and_then(CPath::new).unwrap_or(CPath::DOT)
     }
+}
+
+/// Where the last component of a path starts and ends; slashes may follow it.
+pub(crate) fn last_component(path: &[u8]) -> (usize, usize) {
+    let end = path.iter().rposition(|&byte| byte != b'/').map_or(0, |last| last + 1);
+    let before = path.get(..end).unwrap_or(&[]);
+    let start = before.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+    (start, end)
 }
 
 /// What a call is going to do in a directory.
@@ -97,18 +113,11 @@ impl<G: Guest> World<'_, G> {
         {
             return Parent::plain(bytes, directory);
         }
-        let end = bytes.iter().rposition(|&byte| byte != b'/').map_or(0, |last| last + 1);
-        let start = bytes
-            .get(..end)
-            .and_then(|bytes| bytes.iter().rposition(|&byte| byte == b'/'))
-            .map_or(0, |slash| slash + 1);
+        let (start, end) = last_component(bytes);
         let name_end = if end < bytes.len() && end > start { end + 1 } else { end };
         let name = bytes.get(start..name_end).unwrap_or(&[]);
-        let trimmed = bytes.get(start..end).unwrap_or(&[]);
-        if trimmed.is_empty() || trimmed == b"." || trimmed == b".." {
-            let flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-            let fd = self.open_existing(walk, dirfd, path, flags, 0)?;
-            return Parent::new(fd, true, true, b".");
+        if name.is_empty() {
+            return self.parent_walking(walk, dirfd, bytes, intent);
         }
         if start == 0 {
             return Parent::new(dirfd, false, true, name);
@@ -142,16 +151,36 @@ impl<G: Guest> World<'_, G> {
         path: &[u8],
         intent: Intent,
     ) -> Result<Parent> {
-        let end = path.iter().rposition(|&byte| byte != b'/').map_or(0, |last| last + 1);
-        let trimmed = path.get(..end).unwrap_or(&[]);
-        if trimmed.is_empty() || trimmed.ends_with(b"/.") || trimmed.ends_with(b"/..") {
-            return Err(if intent == Intent::Create { Errno::EXIST } else { Errno::BUSY });
+        let (start, end) = last_component(path);
+        match path.get(start..end).unwrap_or(&[]) {
+            b"" => return Err(if intent == Intent::Create { Errno::EXIST } else { Errno::BUSY }),
+            name @ (b"." | b"..") => {
+                // The kernel makes and removes no such name, and says so in each call's own words.
+                let Some(directory) = path.get(..start).filter(|path| !path.is_empty()) else {
+                    return Parent::new(dirfd, false, false, name);
+                };
+                let fd = self.open_directory(walk, dirfd, directory)?;
+                return Parent::new(fd, true, false, name).inspect_err(|_| self.guest.close(fd));
+            }
+            _ => {}
         }
-        let place = self.walk(walk, dirfd, trimmed, false)?;
+        let place = self.walk(walk, dirfd, path.get(..end).unwrap_or(&[]), false)?;
         if intent == Intent::Create && place.disk.is_some() {
             return Err(Errno::EXIST);
         }
-        self.parent_of(walk, &place, intent)
+        let mut parent = self.parent_of(walk, &place, intent)?;
+        if end < path.len() {
+            parent.add_slash();
+        }
+        Ok(parent)
+    }
+
+    fn open_directory(&self, walk: &mut WalkBuffers, dirfd: i32, path: &[u8]) -> Result<i32> {
+        let place = self.walk(walk, dirfd, path, true)?;
+        if place.disk.is_none() {
+            return Err(Errno::NOENT);
+        }
+        self.open_place(walk, &place, O_PATH | O_DIRECTORY | O_CLOEXEC, 0)
     }
 
     /// The directory above what a walk found, after the checks that the intent asks for.
@@ -170,8 +199,7 @@ impl<G: Guest> World<'_, G> {
         walk.link.set(walk.here.bytes())?;
         walk.here.pop();
         let flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-        let fd =
-            self.resolve(place.base, walk.here.tail(place.start), flags, 0, RESOLVE_IN_ROOT)?;
+        let fd = self.resolve(place.base, walk.here.tail(place.start), flags, 0, walk.bounds())?;
         let name_start = walk.here.bytes().len() + 1;
         let checked = self.check_parent(fd, place, intent);
         let name = walk.link.bytes().get(name_start..).unwrap_or(&[]);
