@@ -1,116 +1,50 @@
 //! Hostile steps. What counts is asserted on the pod's side: its files, processes and sockets.
 
-#![expect(unsafe_code, reason = "System V segments have no safe library")]
-
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
-use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kiln_rootfs::index::Index;
-use kiln_runner::RunError;
+use kiln_runner::{Credentials, RunError};
 
-use crate::support::{Image, as_pod, with_program, works_here};
+use crate::pod::{Pod, snapshot};
+use crate::support::{Image, Ran, as_pod, with_program, works_here};
 
-/// Everything about the files of a directory that a step could change.
-fn snapshot(directory: &Path) -> BTreeMap<String, String> {
-    let mut files = BTreeMap::new();
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        let metadata = path.symlink_metadata().unwrap();
-        let content = if metadata.is_file() { std::fs::read(&path).unwrap() } else { Vec::new() };
-        let mut names = vec![0; 256];
-        let length = rustix::fs::listxattr(&path, &mut names).unwrap_or(0);
-        names.truncate(length);
-        let state = format!(
-            "{} {:o} {} {} {} {} {} {:?} {:?}",
-            metadata.ino(),
-            metadata.permissions().mode(),
-            metadata.uid(),
-            metadata.gid(),
-            metadata.nlink(),
-            metadata.mtime(),
-            metadata.mtime_nsec(),
-            content,
-            names
-        );
-        files.insert(path.to_string_lossy().into_owned(), state);
+/// With a hostile program in an image, for root, and again for a user of the image's.
+fn as_each_user(name: &str, source: &str, work: impl Fn(&Image, &Credentials) + Sync) {
+    for user in [Credentials::default(), Credentials { uid: 1000, gid: 1000, groups: vec![2000] }] {
+        let source = [include_str!("gate.c"), source].concat();
+        with_program(name, &source, |image| work(image, &user));
     }
-    files
 }
 
-/// A process of the pod's, which has secrets and works in this directory.
-fn victim(pod: &Path) -> Child {
-    Command::new("sleep")
-        .arg("600")
-        .env("VICTIM", "CANARY-environment")
-        .current_dir(pod)
-        .stdin(Stdio::from(std::fs::File::open(pod.join("secret")).unwrap()))
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap()
+/// The lines of a hostile program that say what it tried. Every try must have failed, and not for
+/// being malformed on the way to the builder.
+fn tries(ran: &Ran) -> Vec<&str> {
+    let tries: Vec<&str> = ran.out.lines().filter(|line| line.contains(": ")).collect();
+    for line in &tries {
+        assert!(line.contains(": -") && !line.ends_with("000"), "{line}\n{}", ran.out);
+    }
+    tries
 }
 
 #[test]
 fn nothing_of_the_pod_can_be_read_or_changed() {
-    with_program("hostile", concat!(include_str!("gate.c"), include_str!("hostile.c")), |image| {
-        let pod = image.dir.path().join("pod");
-        std::fs::create_dir(&pod).unwrap();
-        std::fs::create_dir(pod.join("sub")).unwrap();
-        std::fs::write(pod.join("secret"), "CANARY-file\n").unwrap();
-        std::fs::write(pod.join("program"), "#!/bin/sh\necho CANARY-program\n").unwrap();
-        std::fs::set_permissions(pod.join("program"), PermissionsExt::from_mode(0o755)).unwrap();
-        let xattr = rustix::fs::XattrFlags::empty();
-        // Not every file system has them; what is not there cannot be taken away.
-        let _ = rustix::fs::setxattr(pod.join("secret"), "user.keep", b"k", xattr);
-        let path_socket = UnixListener::bind(pod.join("socket")).unwrap();
-        let name = format!("kiln-test-{}", std::process::id());
-        let address = SocketAddr::from_abstract_name(&name).unwrap();
-        let abstract_socket = UnixListener::bind_addr(&address).unwrap();
-        let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        for socket in [&path_socket, &abstract_socket] {
-            socket.set_nonblocking(true).unwrap();
-        }
-        tcp.set_nonblocking(true).unwrap();
-        let mut victim = victim(&pod);
+    as_each_user("hostile", include_str!("hostile.c"), |image, user| {
+        let mut pod = Pod::new(image);
         // An open descriptor of ours that a careless fork would hand down.
-        let leaked = std::fs::File::open(pod.join("secret")).unwrap();
+        let leaked = std::fs::File::open(pod.dir.join("secret")).unwrap();
         rustix::io::fcntl_setfd(&leaked, rustix::io::FdFlags::empty()).unwrap();
-
-        let before = snapshot(&pod);
-        let pid = victim.id().to_string();
-        let port = tcp.local_addr().unwrap().port().to_string();
-        let directory = pod.to_string_lossy().into_owned();
-        let ran = image.run(&Image::step(&["hostile", &directory, &pid, &name, &port]));
-        let after = snapshot(&pod);
-
-        let alive = victim.try_wait().unwrap().is_none();
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-        let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
-        let own_limits = std::fs::read_to_string("/proc/self/limits").unwrap();
-        victim.kill().unwrap();
-        victim.wait().unwrap();
-
-        assert_eq!(ran.code(), 0, "{}\n{}", ran.out, ran.err);
+        let directory = pod.dir.to_string_lossy().into_owned();
+        let (victim, port) = (pod.victim.id().to_string(), pod.port().to_string());
+        let mut step = Image::step(&["hostile", &directory, &victim, &pod.names[0], &port]);
+        step.user = user.clone();
+        let ran = image.run(&step);
+        pod.assert_untouched(&ran);
         let tries = ran.out.lines().last().and_then(|line| line.strip_prefix("tries "));
         assert!(tries.unwrap().parse::<u32>().unwrap() >= 100, "{}", ran.out);
-        assert!(!ran.out.contains("CANARY") && !ran.err.contains("CANARY"), "{}", ran.out);
-        assert!(!ran.out.contains("LEAK"), "{}", ran.out);
-        assert_eq!(before, after, "{}", ran.out);
-        assert!(alive, "the victim was killed");
-        assert!(status.contains("TracerPid:\t0"), "{status}");
-        let line = |text: &str| {
-            text.lines().find(|line| line.starts_with("Max open files")).map(str::to_owned)
-        };
-        assert_eq!(line(&limits), line(&own_limits));
-        assert!(path_socket.accept().is_err(), "a connection to the pod's socket");
-        assert!(abstract_socket.accept().is_err(), "a connection to the pod's abstract socket");
-        assert!(tcp.accept().is_err(), "a connection that the builder did not make");
         for must_fail in [
             "metadata",
             "unshare",
@@ -137,126 +71,40 @@ fn nothing_of_the_pod_can_be_read_or_changed() {
     });
 }
 
-/// A System V shared memory segment with a secret, removed on drop.
-struct Segment {
-    key: libc::key_t,
-    id: i32,
-    memory: *mut u8,
-}
-
-impl Segment {
-    const SECRET: &[u8] = b"CANARY-segment\0";
-
-    fn new() -> Self {
-        let key = libc::key_t::try_from(std::process::id()).unwrap() ^ 0x4b49_0000;
-        let flags = 0o600 | libc::IPC_CREAT;
-        // SAFETY: a fresh segment of a page, attached where the kernel finds room.
-        let (id, memory) = unsafe {
-            let id = libc::shmget(key, 4096, flags);
-            let memory = libc::shmat(id, std::ptr::null(), 0).cast::<u8>();
-            assert!(id >= 0 && memory as isize != -1);
-            std::ptr::copy_nonoverlapping(Self::SECRET.as_ptr(), memory, Self::SECRET.len());
-            (id, memory)
-        };
-        Self { key, id, memory }
-    }
-
-    fn is_untouched(&self) -> bool {
-        // SAFETY: the segment is a page, and attached.
-        let content = unsafe { std::slice::from_raw_parts(self.memory, Self::SECRET.len()) };
-        // SAFETY: asks for the segment's state, which the kernel writes.
-        let exists = unsafe { libc::shmctl(self.id, libc::IPC_STAT, &mut std::mem::zeroed()) };
-        content == Self::SECRET && exists == 0
-    }
-}
-
-impl Drop for Segment {
-    fn drop(&mut self) {
-        // SAFETY: our own segment, which nobody uses any more.
-        unsafe {
-            libc::shmdt(self.memory.cast());
-            libc::shmctl(self.id, libc::IPC_RMID, std::ptr::null_mut());
-        }
-    }
-}
-
-/// What a step could change of another process: its signals are seen by its being alive.
-fn state_of(pid: u32) -> String {
-    let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap();
-    let stat = read("stat");
-    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
-    let status = read("status");
-    let kept = ["TracerPid", "Cpus_allowed:", "NSpid", "Seccomp:"];
-    let lines: Vec<&str> =
-        status.lines().filter(|line| kept.iter().any(|start| line.starts_with(start))).collect();
-    // Process group, session, priority, nice value, policy.
-    let scheduling: Vec<_> = [2, 3, 15, 16, 38].iter().map(|&at| fields.get(at)).collect();
-    format!("{scheduling:?} {lines:?} {}", read("limits"))
-}
-
 #[test]
 fn what_belongs_to_others_stays_theirs() {
-    with_program("reach", concat!(include_str!("gate.c"), include_str!("reach.c")), |image| {
-        let pod = image.dir.path().join("pod");
+    as_each_user("reach", include_str!("reach.c"), |image, user| {
+        let mut pod = Pod::new(image);
         let mounted = image.dir.path().join("mounted");
+        std::fs::create_dir(&mounted).unwrap();
+        std::fs::write(mounted.join("kept"), "CANARY-file\n").unwrap();
         let xattr = rustix::fs::XattrFlags::empty();
-        for (directory, file) in [(&pod, "secret"), (&mounted, "kept")] {
-            std::fs::create_dir(directory).unwrap();
-            std::fs::write(directory.join(file), "CANARY-file\n").unwrap();
-            let _ = rustix::fs::setxattr(directory.join(file), "user.keep", b"k", xattr);
-        }
-        std::os::unix::fs::symlink("secret", pod.join("link")).unwrap();
-        let datagrams = UnixDatagram::bind(pod.join("datagrams")).unwrap();
-        let name = format!("kiln-datagrams-{}", std::process::id());
-        let address = SocketAddr::from_abstract_name(&name).unwrap();
-        let named = UnixDatagram::bind_addr(&address).unwrap();
-        datagrams.set_nonblocking(true).unwrap();
-        named.set_nonblocking(true).unwrap();
-        let segment = Segment::new();
-        let mut victim = victim(&pod);
-        let kiln = std::process::id();
-
-        let before = (snapshot(&pod), snapshot(&mounted));
-        let states = (state_of(kiln), state_of(victim.id()));
+        let _ = rustix::fs::setxattr(mounted.join("kept"), "user.keep", b"k", xattr);
+        let mut before = BTreeMap::new();
+        snapshot(&mounted, &mut before);
         let arguments = [
             "reach".to_owned(),
-            pod.to_string_lossy().into_owned(),
-            kiln.to_string(),
-            victim.id().to_string(),
-            name.clone(),
-            segment.key.to_string(),
-            segment.id.to_string(),
+            pod.dir.to_string_lossy().into_owned(),
+            std::process::id().to_string(),
+            pod.victim.id().to_string(),
+            pod.names[1].clone(),
+            pod.segment.key.to_string(),
+            pod.segment.id.to_string(),
             "/mounted".to_owned(),
         ];
         let mut step = Image::step(&arguments.each_ref().map(String::as_str));
+        step.user = user.clone();
         step.mounts.push(kiln_runner::Mount {
             target: b"/mounted".to_vec(),
             source: kiln_runner::MountSource::Host(Arc::new(open_directory(&mounted))),
             read_only: true,
         });
         let ran = image.run(&step);
-        let after = (snapshot(&pod), snapshot(&mounted));
-        let alive = victim.try_wait().unwrap().is_none();
-        let states_after = (state_of(kiln), state_of(victim.id()));
-        victim.kill().unwrap();
-        victim.wait().unwrap();
-
-        assert_eq!(ran.code(), 0, "{}\n{}", ran.out, ran.err);
-        assert!(!ran.out.contains("LEAK") && !ran.out.contains("CANARY"), "{}", ran.out);
-        assert!(alive, "the victim was killed");
+        pod.assert_untouched(&ran);
+        let mut after = BTreeMap::new();
+        snapshot(&mounted, &mut after);
         assert_eq!(before, after, "{}", ran.out);
-        assert_eq!(states, states_after, "{}", ran.out);
-        assert!(segment.is_untouched(), "{}", ran.out);
-        let mut buffer = [0; 16];
-        assert!(datagrams.recv(&mut buffer).is_err(), "a datagram for the pod's socket");
-        assert!(named.recv(&mut buffer).is_err(), "a datagram for the pod's abstract socket");
-        let tries: Vec<&str> = ran.out.lines().filter(|line| line.contains(": ")).collect();
-        assert!(tries.len() >= 150, "{}", ran.out);
-        for line in tries {
-            assert!(line.contains(": -"), "{line}\n{}", ran.out);
-            // Requests were answered: they did not fail for being malformed on the way.
-            assert!(!line.ends_with("000"), "{line}\n{}", ran.out);
-        }
+        assert!(tries(&ran).len() >= 150, "{}", ran.out);
         assert!(ran.out.contains("own mode 1\nown times 1\n"), "{}", ran.out);
     });
 }

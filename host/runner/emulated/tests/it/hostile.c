@@ -125,6 +125,14 @@ int main(int argc, char **argv) {
     tell("setxattr", G(SYS_setxattr, in("secret"), "user.x", "y", 1, 0));
     tell("lsetxattr", G(SYS_lsetxattr, proc, "user.x", "y", 1, 0));
     tell("fsetxattr O_PATH", G(SYS_fsetxattr, path, "user.x", "y", 1, 0));
+    tell("getxattr", G(SYS_getxattr, in("secret"), "user.keep", memset(b, 0, 64), 64)); puts(b);
+    tell("lgetxattr", G(SYS_lgetxattr, in("secret"), "user.keep", b, 64));
+    tell("getxattr proc fd", G(SYS_getxattr, proc, "user.keep", b, 64)); puts(b);
+    tell("fgetxattr O_PATH", G(SYS_fgetxattr, path, "user.keep", b, 64));
+    tell("listxattr", G(SYS_listxattr, in("secret"), b, 64));
+    tell("llistxattr", G(SYS_llistxattr, proc, b, 64));
+    tell("getxattrat", G(464, -100, in("secret"), 0, "user.keep", b, 16));
+    tell("listxattrat", G(465, -100, in("secret"), 0, b, 64));
     tell("removexattr", G(SYS_removexattr, in("secret"), "user.keep"));
     tell("setxattrat", G(463, -100, in("secret"), 0, "user.x", b, 16));
     tell("file_setattr", G(469, -100, in("secret"), b, 24, 0));

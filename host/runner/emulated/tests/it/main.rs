@@ -13,6 +13,7 @@ mod exec;
 mod identity;
 mod messages;
 mod metadata;
+mod pod;
 mod ports;
 mod processes;
 mod schedule;
