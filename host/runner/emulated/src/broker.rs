@@ -367,10 +367,17 @@ fn connect(request: &Request, files: &[OwnedFd], rules: &Rules) -> Result<(), Er
 }
 
 /// A call on a guest's socket, as if it were one that never waits.
+///
+/// A terminal whose flags we set could be asked to send signals on input in our name, which Landlock
+/// does not stop: `O_ASYNC`, should the guest take it away after we have read it.
 fn without_waiting(
     socket: &OwnedFd,
     call: impl FnOnce() -> Result<(), Errno>,
 ) -> Result<(), Errno> {
+    let stat = statx(socket, "", AtFlags::EMPTY_PATH, StatxFlags::TYPE)?;
+    if FileType::from_raw_mode(stat.stx_mode.into()) != FileType::Socket {
+        return Err(Errno::NOTSOCK);
+    }
     let flags = fcntl_getfl(socket)?;
     if flags.contains(OFlags::NONBLOCK) {
         return call();
@@ -379,4 +386,21 @@ fn without_waiting(
     let result = call();
     fcntl_setfl(socket, flags)?;
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_of_sockets_alone_are_changed() {
+        let (reader, _writer) = std::io::pipe().unwrap();
+        let reader = OwnedFd::from(reader);
+        assert_eq!(without_waiting(&reader, || Ok(())), Err(Errno::NOTSOCK));
+        let socket = OwnedFd::from(std::net::UdpSocket::bind("127.0.0.1:0").unwrap());
+        let waits = || !fcntl_getfl(&socket).unwrap().contains(OFlags::NONBLOCK);
+        let call = || if waits() { Err(Errno::AGAIN) } else { Ok(()) };
+        assert_eq!(without_waiting(&socket, call), Ok(()));
+        assert!(waits());
+    }
 }
