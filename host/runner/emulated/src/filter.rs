@@ -5,12 +5,17 @@
 //! lets the handler's own calls through. It is a convenience, never a boundary: a guest can jump
 //! into the handler's text. What must not happen is refused to both.
 
+mod lists;
+mod sockets;
+
 use kiln_emulated_core::arch::{
     AUDIT_ARCH, BY_DESCRIPTOR_ONLY, CLONE_THREAD, CLONE_VM, EMULATED, FOREIGN_ABI_BIT, LOADER_BASE,
     LOADER_SPAN, NEWEST, REFUSED, nr,
 };
-use kiln_emulated_core::config::{BROKER_FD, FIRST_FD};
+use kiln_emulated_core::config::FIRST_FD;
 use kiln_emulated_core::identity::PRCTL_OPTIONS;
+
+use self::lists::{BTRFS, FILE_ATTRIBUTES, LEASES, READING_REQUESTS, REQUEST_TYPE, TERMINAL_INPUT};
 
 /// `SECCOMP_RET_ALLOW`
 const ALLOW: u32 = 0x7fff_0000;
@@ -21,12 +26,9 @@ const TRAP: u32 = 0x0003_0000;
 
 const EPERM: u32 = 1;
 const EBADF: u32 = 9;
+const EINVAL: u32 = 22;
+const ENOTTY: u32 = 25;
 const ENOSYS: u32 = 38;
-const EPROTONOSUPPORT: u32 = 93;
-const EOPNOTSUPP: u32 = 95;
-const ESOCKTNOSUPPORT: u32 = 94;
-const EAFNOSUPPORT: u32 = 97;
-const ENETUNREACH: u32 = 101;
 
 /// `BPF_LD | BPF_W | BPF_ABS`
 const LOAD: u16 = 0x20;
@@ -51,25 +53,10 @@ const POINTER_HIGH: u32 = 12;
 
 /// Every namespace flag of clone(2).
 const NEW_NAMESPACES: u32 = 0x7e02_0000;
-const AF_UNIX: u32 = 1;
-const AF_INET: u32 = 2;
-const AF_INET6: u32 = 10;
-const AF_NETLINK: u32 = 16;
-/// The default, ICMP, TCP, UDP, ICMPv6. Not those that connect by other calls than connect(2).
-const PROTOCOLS: [u32; 5] = [0, 1, 6, 17, 58];
-/// `SOCK_STREAM`, `SOCK_DGRAM`: the protocol 0 of other types is one that connects by other calls.
-const TYPES: [u32; 2] = [1, 2];
-const SOCK_RAW: u32 = 3;
-/// `SOCK_TYPE_MASK`: the rest of the argument is flags.
-const TYPE_MASK: u32 = 0xf;
 /// `PRIO_USER`, `IOPRIO_WHO_USER`: every process of the uid, so the pod's.
 const PRIO_USER: u32 = 2;
 const IOPRIO_WHO_USER: u32 = 3;
-/// Connects and sends in one.
-const MSG_FASTOPEN: u32 = 0x2000_0000;
 const SIGSYS: u32 = 31;
-/// `TIOCSTI` and `TIOCLINUX`: putting input into a terminal.
-const TERMINAL_INPUT: [u32; 2] = [0x5412, 0x541c];
 
 /// `struct sock_filter`.
 #[derive(Clone, Copy, Debug)]
@@ -99,12 +86,17 @@ enum Action {
     EmulateOnlyIf(u32),
     /// `EBADF` when this argument is a descriptor of the runner's.
     Guard(u32),
+    /// To the handler; from the handler, only around the runner's descriptors.
+    CloseRange,
+    Fcntl,
     Ioctl,
     Prctl,
     Getsockopt,
     /// To the handler when an action is set, or when the handler's own would be told.
     Handler,
     Socket,
+    SocketPair,
+    Setsockopt,
     /// Without an address: allowed, but not one that opens a connection. With one: to the handler,
     /// and the builder sends.
     SendTo,
@@ -151,13 +143,16 @@ pub(crate) fn program(no_network: bool, guarded: bool, end_fd: i32) -> Vec<u8> {
         (nr::SENDTO, Action::SendTo),
         (nr::SENDMSG, Action::SendMessage),
         (nr::CLOSE, Action::Guard(0)),
-        (nr::FCNTL, Action::Guard(0)),
+        (nr::CLOSE_RANGE, Action::CloseRange),
+        (nr::FCNTL, Action::Fcntl),
         (nr::DUP2, Action::Guard(1)),
         (nr::DUP3, Action::Guard(1)),
         (nr::IOCTL, Action::Ioctl),
         (nr::PRCTL, Action::Prctl),
         (nr::GETSOCKOPT, Action::Getsockopt),
         (nr::SOCKET, Action::Socket),
+        (nr::SOCKETPAIR, Action::SocketPair),
+        (nr::SETSOCKOPT, Action::Setsockopt),
         (nr::CLONE, Action::Clone),
         (nr::VFORK, Action::Emulate),
         (nr::SETPRIORITY, Action::Priority(PRIO_USER)),
@@ -170,7 +165,7 @@ pub(crate) fn program(no_network: bool, guarded: bool, end_fd: i32) -> Vec<u8> {
     );
     actions.sort_by_key(|&(number, _)| number);
 
-    let mut program = Program { code: Vec::new(), no_network, end_fd };
+    let mut program = Program { code: Vec::new(), no_network, guarded, end_fd };
     program.emit(LOAD, ARCH);
     program.emit_test(EQUAL, AUDIT_ARCH, 1, 0);
     program.emit(RETURN, ERRNO | ENOSYS);
@@ -195,6 +190,7 @@ fn bytes(instruction: &Instruction) -> [u8; 8] {
 struct Program {
     code: Vec<Instruction>,
     no_network: bool,
+    guarded: bool,
     end_fd: i32,
 }
 
@@ -246,14 +242,24 @@ impl Program {
                 self.emulate(ERRNO | EPERM);
             }
             Action::Guard(index) => self.guard(index),
-            Action::Ioctl => {
+            Action::CloseRange => {
+                self.emit(LOAD, argument(0).0);
+                self.emit_test(AT_LEAST, self.end_fd.cast_unsigned(), 2, 0);
                 self.emit(LOAD, argument(1).0);
-                for request in TERMINAL_INPUT {
-                    self.emit_test(EQUAL, request, 0, 1);
-                    self.emit(RETURN, ERRNO | EPERM);
+                self.emit_test(AT_LEAST, FIRST_FD.cast_unsigned(), 6, 0);
+                self.emulate(ALLOW);
+                // Else the number that SendMessage looks at could be another socket's.
+                self.emulate(ERRNO | EBADF);
+            }
+            Action::Fcntl => {
+                self.emit(LOAD, argument(1).0);
+                for command in LEASES {
+                    self.emit_test(EQUAL, command, 0, 1);
+                    self.emit(RETURN, ERRNO | EINVAL);
                 }
                 self.guard(0);
             }
+            Action::Ioctl => self.ioctl(),
             Action::Prctl => {
                 self.emit(LOAD, argument(0).0);
                 for &option in PRCTL_OPTIONS {
@@ -262,16 +268,7 @@ impl Program {
                 }
                 self.emit(RETURN, ALLOW);
             }
-            Action::Getsockopt => {
-                // `SOL_SOCKET`, `SO_PEERCRED`
-                self.emit(LOAD, argument(1).0);
-                self.emit_test(EQUAL, 1, 1, 0);
-                self.emit(RETURN, ALLOW);
-                self.emit(LOAD, argument(2).0);
-                self.emit_test(EQUAL, 17, 1, 0);
-                self.emit(RETURN, ALLOW);
-                self.emulate(ALLOW);
-            }
+            Action::Getsockopt => self.getsockopt(),
             Action::Handler => {
                 self.emit(LOAD, argument(0).0);
                 self.emit_test(EQUAL, SIGSYS, 0, 6);
@@ -280,19 +277,10 @@ impl Program {
                 self.emulate(ALLOW);
             }
             Action::Socket => self.socket(),
-            Action::SendTo => {
-                self.emit(LOAD, argument(3).0);
-                self.emit_test(ANY_BIT, MSG_FASTOPEN, 0, 1);
-                self.emit(RETURN, ERRNO | EOPNOTSUPP);
-                self.unless_null(4);
-                self.emulate(ERRNO | EPERM);
-            }
-            Action::SendMessage => {
-                self.emit(LOAD, argument(0).0);
-                self.emit_test(EQUAL, BROKER_FD.cast_unsigned(), 0, 6);
-                self.emulate(ALLOW);
-                self.emulate(ERRNO | EPERM);
-            }
+            Action::SocketPair => self.socket_pair(),
+            Action::Setsockopt => self.setsockopt(),
+            Action::SendTo => self.send_to(),
+            Action::SendMessage => self.send_message(),
             Action::Clone => {
                 self.emit(LOAD, argument(0).0);
                 self.emit_test(ANY_BIT, NEW_NAMESPACES, 0, 1);
@@ -313,37 +301,24 @@ impl Program {
         }
     }
 
-    fn socket(&mut self) {
-        self.emit(LOAD, argument(0).0);
-        self.emit_test(EQUAL, AF_UNIX, 0, 1);
-        self.emit(RETURN, ALLOW);
-        if self.no_network {
-            self.emit(RETURN, ERRNO | ENETUNREACH);
-            return;
-        }
-        // Of netlink only `NETLINK_ROUTE`, to look at interfaces: the kernel's audit and others are
-        // not a build's, and libaudit takes the last errno here for "no audit here".
-        self.emit_test(EQUAL, AF_NETLINK, 0, 4);
-        self.emit(LOAD, argument(2).0);
-        self.emit_test(EQUAL, 0, 0, 1);
-        self.emit(RETURN, ALLOW);
-        self.emit(RETURN, ERRNO | EPROTONOSUPPORT);
-        self.emit_test(EQUAL, AF_INET, 2, 0);
-        self.emit_test(EQUAL, AF_INET6, 1, 0);
-        self.emit(RETURN, ERRNO | EAFNOSUPPORT);
+    fn ioctl(&mut self) {
         self.emit(LOAD, argument(1).0);
-        self.emit(AND, TYPE_MASK);
-        self.emit_test(EQUAL, TYPES[0], 4, 0);
-        self.emit_test(EQUAL, TYPES[1], 3, 0);
-        self.emit_test(EQUAL, SOCK_RAW, 0, 1);
-        self.emit(RETURN, ERRNO | EPERM);
-        self.emit(RETURN, ERRNO | ESOCKTNOSUPPORT);
-        self.emit(LOAD, argument(2).0);
-        for protocol in PROTOCOLS {
-            self.emit_test(EQUAL, protocol, 0, 1);
-            self.emit(RETURN, ALLOW);
+        for request in TERMINAL_INPUT {
+            self.emit_test(EQUAL, request, 0, 1);
+            self.emit(RETURN, ERRNO | EPERM);
         }
-        self.emit(RETURN, ERRNO | EPROTONOSUPPORT);
+        let types = if self.guarded { FILE_ATTRIBUTES } else { BTRFS };
+        let tests = u8::try_from(1 + 2 * types.len()).unwrap_or(0);
+        for (request, left) in READING_REQUESTS.iter().zip((0..READING_REQUESTS.len()).rev()) {
+            let past = u8::try_from(left).unwrap_or(0) + tests;
+            self.emit_test(EQUAL, *request, past, 0);
+        }
+        self.emit(AND, REQUEST_TYPE);
+        for kind in types {
+            self.emit_test(EQUAL, *kind, 0, 1);
+            self.emit(RETURN, ERRNO | ENOTTY);
+        }
+        self.guard(0);
     }
 
     /// Traps, save for calls from the loader's text. Six instructions.

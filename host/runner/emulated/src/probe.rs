@@ -2,7 +2,6 @@
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::OnceLock;
 
 use kiln_runner::{Check, RunError, Unavailable, errno_name};
 use rustix::io::Errno;
@@ -14,17 +13,12 @@ use crate::trial;
 /// The loader's program, built with this crate.
 static LOADER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/loader"));
 
-/// The loader as a sealed memory file.
+/// The loader as a sealed memory file: one for each step, which can take the file's mode away.
 pub(crate) fn loader() -> Result<OwnedFd, RunError> {
-    static FILE: OnceLock<Result<OwnedFd, Errno>> = OnceLock::new();
-    let io = |source: std::io::Error| RunError::Io {
+    sealed("kiln", LOADER).map_err(|errno| RunError::Io {
         what: "keep the loader in memory (memfd_create)".to_owned(),
-        source,
-    };
-    match FILE.get_or_init(|| sealed("kiln", LOADER)) {
-        Ok(file) => file.try_clone().map_err(io),
-        Err(errno) => Err(io((*errno).into())),
-    }
+        source: errno.into(),
+    })
 }
 
 fn unavailable(call: &str, errno: Errno, remedy: &str) -> Unavailable {

@@ -1,5 +1,8 @@
 //! The program, run as the kernel would.
 
+use kiln_emulated_core::config::BROKER_FD;
+
+use super::sockets::{EAFNOSUPPORT, ENETUNREACH, EOPNOTSUPP, EPROTONOSUPPORT, ESOCKTNOSUPPORT};
 use super::*;
 
 /// Runs the program as the kernel would.
@@ -100,6 +103,21 @@ fn arguments_decide_where_they_should() {
     assert_eq!(judge(nr::CLOSE, [950, 0, 0, 0, 0, 0]), ALLOW);
     assert_eq!(judge(nr::DUP2, [1, 940, 0, 0, 0, 0]), ERRNO | EBADF);
     assert_eq!(judge(nr::IOCTL, [0, 0x5412, 0, 0, 0, 0]), ERRNO | EPERM);
+    assert_eq!(judge(nr::IOCTL, [0, 0x5401, 0, 0, 0, 0]), ALLOW);
+    assert_eq!(judge(nr::IOCTL, [900, 0x5401, 0, 0, 0, 0]), ERRNO | EBADF);
+    assert_eq!(judge(nr::FCNTL, [3, 1024, 0, 0, 0, 0]), ERRNO | EINVAL);
+    assert_eq!(judge(nr::FCNTL, [3, 3, 0, 0, 0, 0]), ALLOW);
+    assert_eq!(judge(nr::FCNTL, [900, 3, 0, 0, 0, 0]), ERRNO | EBADF);
+    assert_eq!(judge(nr::CLOSE_RANGE, [3, 5, 0, 0, 0, 0]), TRAP);
+    assert_eq!(judge(nr::CLOSE_RANGE, [904, 904, 0, 0, 0, 0]), TRAP);
+    assert_eq!(judge(nr::SOCKETPAIR, [1, 1, 0, 8, 0, 0]), ALLOW);
+    assert_eq!(judge(nr::SOCKETPAIR, [30, 1, 0, 8, 0, 0]), ERRNO | EAFNOSUPPORT);
+    assert_eq!(judge(nr::SETSOCKOPT, [3, 0, 4, 8, 4, 0]), ERRNO | EPERM);
+    assert_eq!(judge(nr::SETSOCKOPT, [3, 0, 4, 0, 0, 0]), ALLOW);
+    assert_eq!(judge(nr::SETSOCKOPT, [3, 41, 57, 8, 4, 0]), ERRNO | EPERM);
+    assert_eq!(judge(nr::SETSOCKOPT, [3, 41, 6, 8, 4, 0]), ERRNO | EPERM);
+    assert_eq!(judge(nr::SETSOCKOPT, [3, 1, 4, 8, 4, 0]), ALLOW);
+    assert_eq!(judge(nr::SETSOCKOPT, [3, 41, 4, 8, 4, 0]), ALLOW);
     assert_eq!(judge(nr::CLONE, [0x1000_0011, 0, 0, 0, 0, 0]), ERRNO | EPERM);
     assert_eq!(judge(nr::CLONE, [0x0121_0011, 0, 0, 0, 0, 0]), ALLOW);
     assert_eq!(judge(nr::SOCKET, [17, 3, 0, 0, 0, 0]), ERRNO | EAFNOSUPPORT);
@@ -156,6 +174,39 @@ fn what_the_builder_does_for_guests_they_cannot_do_past_the_handler() {
 }
 
 #[test]
+fn the_runners_descriptors_cannot_be_closed_past_the_handler() {
+    let program = program(false, false, 950);
+    let judge = |first, last| judge(&program, nr::CLOSE_RANGE, INSIDE, [first, last, 0, 0, 0, 0]);
+    for (first, last) in [(3, 899), (0, 0), (950, u64::from(u32::MAX)), (2000, 3000)] {
+        assert_eq!(judge(first, last), ALLOW, "{first} to {last}");
+    }
+    for (first, last) in [(904, 904), (3, 900), (0, u64::from(u32::MAX)), (949, 5000)] {
+        assert_eq!(judge(first, last), ERRNO | EBADF, "{first} to {last}");
+    }
+}
+
+#[test]
+fn files_that_may_only_be_read_keep_their_attributes() {
+    let requests = |guarded| {
+        let program = program(false, guarded, 950);
+        move |request| judge(&program, nr::IOCTL, OUTSIDE, [3, request, 0, 0, 0, 0])
+    };
+    let (open, guarded) = (requests(false), requests(true));
+    let refused = ERRNO | ENOTTY;
+    // `FS_IOC_SETFLAGS`, `FS_IOC_FSSETXATTR`, `FS_IOC_SETVERSION`, `FS_IOC_ENABLE_VERITY`.
+    for request in [0x4008_6602, 0x401c_5820, 0x4008_7602, 0x4080_6685] {
+        assert_eq!((open(request), guarded(request)), (ALLOW, refused), "{request:x}");
+    }
+    // `BTRFS_IOC_SNAP_CREATE_V2`, `BTRFS_IOC_SUBVOL_CREATE`.
+    for request in [0x5000_9417, 0x5000_940e] {
+        assert_eq!((open(request), guarded(request)), (refused, refused), "{request:x}");
+    }
+    for request in READING_REQUESTS.map(u64::from).into_iter().chain([0x5401, 0x5451]) {
+        assert_eq!((open(request), guarded(request)), (ALLOW, ALLOW), "{request:x}");
+    }
+}
+
+#[test]
 fn without_network_there_are_unix_sockets_alone() {
     let program = program(true, false, 950);
     for family in [2, 10, 16] {
@@ -185,11 +236,18 @@ fn verdict(program: &[u8], number: u32) -> String {
         }
     };
     // Nothing, something, everything, a descriptor of the runner's, an option of prctl(2),
-    // `SO_PEERCRED`: enough to tell where arguments decide.
+    // `SO_PEERCRED`, `IP_OPTIONS`: enough to tell where arguments decide.
     let broker = u64::from(BROKER_FD.cast_unsigned());
-    let tried =
-        [[0; 6], [1; 6], [u64::from(u32::MAX); 6], [broker; 6], [7; 6], [3, 1, 17, 0, 0, 0]]
-            .map(of);
+    let tried = [
+        [0; 6],
+        [1; 6],
+        [u64::from(u32::MAX); 6],
+        [broker; 6],
+        [7; 6],
+        [3, 1, 17, 0, 0, 0],
+        [3, 0, 4, 1, 0, 0],
+    ]
+    .map(of);
     match tried.iter().all(|verdict| *verdict == tried[0]) {
         true => tried[0].clone(),
         false => "by its arguments".to_owned(),

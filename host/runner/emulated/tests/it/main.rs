@@ -10,6 +10,7 @@ mod differential;
 mod ends;
 mod escape;
 mod exec;
+mod handles;
 mod identity;
 mod messages;
 mod metadata;
