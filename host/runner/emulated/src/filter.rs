@@ -5,6 +5,7 @@
 //! lets the handler's own calls through. It is a convenience, never a boundary: a guest can jump
 //! into the handler's text. What must not happen is refused to both.
 
+mod descriptors;
 mod lists;
 mod sockets;
 
@@ -89,6 +90,12 @@ enum Action {
     /// To the handler; from the handler, only around the runner's descriptors.
     CloseRange,
     Fcntl,
+    /// `EBADF` when the first argument is one, save from the handler.
+    Duplicate,
+    /// The same, and as `Guard` of the second argument.
+    DuplicateTo,
+    /// As `Emulate` when the descriptor may be a directory of descriptors.
+    List,
     Ioctl,
     Prctl,
     Getsockopt,
@@ -145,8 +152,11 @@ pub(crate) fn program(no_network: bool, guarded: bool, end_fd: i32) -> Vec<u8> {
         (nr::CLOSE, Action::Guard(0)),
         (nr::CLOSE_RANGE, Action::CloseRange),
         (nr::FCNTL, Action::Fcntl),
-        (nr::DUP2, Action::Guard(1)),
-        (nr::DUP3, Action::Guard(1)),
+        (nr::DUP, Action::Duplicate),
+        (nr::DUP2, Action::DuplicateTo),
+        (nr::DUP3, Action::DuplicateTo),
+        (nr::GETDENTS, Action::List),
+        (nr::GETDENTS64, Action::List),
         (nr::IOCTL, Action::Ioctl),
         (nr::PRCTL, Action::Prctl),
         (nr::GETSOCKOPT, Action::Getsockopt),
@@ -242,6 +252,15 @@ impl Program {
                 self.emulate(ERRNO | EPERM);
             }
             Action::Guard(index) => self.guard(index),
+            Action::Duplicate => {
+                self.hide_own();
+                self.emit(RETURN, ALLOW);
+            }
+            Action::DuplicateTo => {
+                self.hide_own();
+                self.guard(1);
+            }
+            Action::List => self.list(),
             Action::CloseRange => {
                 self.emit(LOAD, argument(0).0);
                 self.emit_test(AT_LEAST, self.end_fd.cast_unsigned(), 2, 0);
@@ -338,14 +357,6 @@ impl Program {
         self.emit_test(EQUAL, 0, 0, 3);
         self.emit(LOAD, high);
         self.emit_test(EQUAL, 0, 0, 1);
-        self.emit(RETURN, ALLOW);
-    }
-
-    fn guard(&mut self, index: u32) {
-        self.emit(LOAD, argument(index).0);
-        self.emit_test(AT_LEAST, self.end_fd.cast_unsigned(), 2, 0);
-        self.emit_test(AT_LEAST, FIRST_FD.cast_unsigned(), 0, 1);
-        self.emit(RETURN, ERRNO | EBADF);
         self.emit(RETURN, ALLOW);
     }
 }

@@ -7,6 +7,7 @@ use crate::abi::{
 };
 use crate::buf::PathBuf;
 use crate::config::ROOT_FD;
+use crate::descriptors::may_be_own;
 use crate::errno::{Errno, Result};
 use crate::guest::Guest;
 use crate::known::split;
@@ -32,7 +33,8 @@ impl<G: Guest> World<'_, G> {
     ) -> Result<Statx> {
         let bytes = path.bytes();
         if self.cred.is_fs_root() {
-            let single = !bytes.is_empty() && !bytes.contains(&b'/') && bytes != b"..";
+            let single =
+                !bytes.is_empty() && !bytes.contains(&b'/') && bytes != b".." && !may_be_own(bytes);
             if single {
                 match self.disk_at(dirfd, path.c()) {
                     Ok(disk) if disk.is_symlink() && follow => {}
@@ -93,6 +95,9 @@ impl<G: Guest> World<'_, G> {
         let disk = if path.is_empty() {
             if flags & AT_EMPTY_PATH == 0 {
                 return Err(Errno::NOENT);
+            }
+            if self.config.is_own(dirfd) {
+                return Err(Errno::BADF);
             }
             self.disk_of(dirfd)?
         } else {

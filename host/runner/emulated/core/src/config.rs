@@ -23,6 +23,11 @@ pub const STATE_FD: i32 = 905;
 /// First descriptor of a bind; they follow without a gap, so that every number of the range that is
 /// guarded is taken.
 pub const FIRST_BIND_FD: i32 = 906;
+/// First of the descriptors that directories of descriptors in /proc get, of which getdents64(2)
+/// traps: see [`crate::descriptors`].
+pub const FIRST_LISTING_FD: i32 = 986;
+/// One past the last of them.
+pub const END_LISTING_FD: i32 = 998;
 /// Where the first process reports how the step ended; closed in guests.
 pub const STATUS_FD: i32 = 998;
 /// The Landlock rules; closed in guests.
@@ -30,6 +35,8 @@ pub const RULES_FD: i32 = 999;
 
 /// Most binds a step can have: the descriptors are reserved.
 pub const MAX_BINDS: usize = 80;
+
+const _: () = assert!(FIRST_BIND_FD as usize + MAX_BINDS <= FIRST_LISTING_FD as usize);
 
 /// What a bind shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +157,12 @@ impl<'a> Config<'a> {
     #[must_use]
     pub fn end_fd(&self) -> i32 {
         FIRST_BIND_FD + i32::try_from(self.count).unwrap_or(0)
+    }
+
+    /// Whether a descriptor is the runner's: guests do not see it.
+    #[must_use]
+    pub fn is_own(&self, fd: i32) -> bool {
+        (FIRST_FD..self.end_fd()).contains(&fd)
     }
 
     /// The bind mounted exactly at this guest path.

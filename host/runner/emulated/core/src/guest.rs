@@ -113,6 +113,9 @@ pub trait Guest {
     fn open_terminal(&self, number: Option<u32>, flags: u64) -> Result<(i32, u32)>;
     /// A file of /proc in the guest's words: another descriptor; `fd` stays open
     fn proc_text(&self, fd: i32, credentials: &[u8], flags: u64) -> Result<i32>;
+    /// The same open directory under a number from [`crate::config::FIRST_LISTING_FD`] on, or under
+    /// the one that it has when there is none
+    fn as_listing(&self, fd: i32, flags: u64) -> i32;
     /// fcntl(fd, F_GETFL)
     fn status_flags(&self, fd: i32) -> Result<u64>;
     /// fallocate(2) of the ledger's file; false: no room

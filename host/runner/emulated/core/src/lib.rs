@@ -21,6 +21,7 @@ pub mod buf;
 pub mod change;
 pub mod config;
 pub mod cred;
+mod descriptors;
 pub mod dispatch;
 pub mod elf;
 pub mod errno;

@@ -107,6 +107,7 @@ impl<'a, G: Guest> World<'a, G> {
             Err(Errno::ACCES | Errno::LOOP) => {
                 return self.open_walking(walk, dirfd, path.bytes(), flags, mode);
             }
+            Ok(fd) if path.bytes() == b"." => return Ok(self.opened_here(walk, fd, flags)),
             other => return other,
         }
         // It leads up, or through an absolute link: once more from the root.

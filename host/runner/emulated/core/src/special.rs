@@ -8,6 +8,7 @@ use crate::abi::{
 use crate::buf::CPath;
 use crate::config::BindKind;
 use crate::cred::ENCODED_LEN;
+use crate::descriptors::{are_listed_in, may_be_descriptors};
 use crate::errno::{Errno, Result};
 use crate::guest::Guest;
 use crate::walk::Place;
@@ -133,7 +134,13 @@ impl<G: Guest> World<'_, G> {
     /// A file of /proc; where it would show the pod's world, in the guest's words.
     pub(crate) fn open_proc(&self, base: i32, path: CPath<'_>, flags: u64) -> Result<i32> {
         let fd = self.guest.openat(base, path, flags, 0)?;
-        if flags & (O_PATH | O_ACCMODE) != O_RDONLY || !is_translated(path.bytes()) {
+        if flags & (O_PATH | O_ACCMODE) != O_RDONLY {
+            return Ok(fd);
+        }
+        if are_listed_in(path.bytes()) {
+            return Ok(self.guest.as_listing(fd, flags));
+        }
+        if !is_translated(path.bytes()) {
             return Ok(fd);
         }
         let mut credentials = [0; ENCODED_LEN];
@@ -169,10 +176,15 @@ pub(crate) fn may_be_of_proc(path: &[u8]) -> bool {
     let is_object =
         |name| OBJECTS.iter().any(|object| object.strip_prefix(b"sysvipc/") == Some(name));
     let name = path.rsplit(|&byte| byte == b'/').next();
-    name.is_some_and(|name| TRANSLATED.contains(&name) || AUDIT.contains(&name) || is_object(name))
+    name.is_some_and(|name| {
+        TRANSLATED.contains(&name)
+            || AUDIT.contains(&name)
+            || is_object(name)
+            || may_be_descriptors(name)
+    })
 }
 
-fn is_of_process(path: &[u8], names: &[&[u8]]) -> bool {
+pub(crate) fn is_of_process(path: &[u8], names: &[&[u8]]) -> bool {
     let mut parts = path.rsplit(|&byte| byte == b'/');
     let known = parts.next().is_some_and(|name| names.contains(&name));
     known && parts.next().is_some_and(|id| number_of(id).is_some())

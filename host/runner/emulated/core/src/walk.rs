@@ -286,7 +286,7 @@ impl<'a, G: Guest> World<'a, G> {
             return Err(Errno::NOTDIR);
         }
         let path = place.path(walk);
-        if place.in_proc() && is_absent(path.bytes()) {
+        if place.in_proc() && (is_absent(path.bytes()) || self.is_own_descriptor(path.bytes())) {
             return Err(Errno::NOENT);
         }
         self.guest.statx(place.base, path, AT_SYMLINK_NOFOLLOW)

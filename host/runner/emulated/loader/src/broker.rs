@@ -108,14 +108,19 @@ fn ask_for_file(
     data: &[[usize; 2]],
     flags: u64,
 ) -> Result<(usize, i32)> {
-    /// `F_DUPFD`, `F_DUPFD_CLOEXEC`
-    const DUPLICATE: [usize; 2] = [0, 1030];
     let (value, file) = ask_all(request, files, data, NO_SIGNALS)?;
     let file = file.ok_or(Errno::IO)?;
-    let how = DUPLICATE[usize::from(flags & O_CLOEXEC != 0)];
-    let lowest = plain(nr::FCNTL, [fd(file), how, 0, 0, 0, 0]);
+    let lowest = duplicate(file, 0, flags);
     InProcess.close(file);
-    lowest.map(|lowest| (value, lowest as i32))
+    lowest.map(|lowest| (value, lowest))
+}
+
+/// The lowest number from `first` on that is free, for a file that was opened with these flags.
+pub fn duplicate(file: i32, first: i32, flags: u64) -> Result<i32> {
+    /// `F_DUPFD`, `F_DUPFD_CLOEXEC`
+    const DUPLICATE: [usize; 2] = [0, 1030];
+    let how = DUPLICATE[usize::from(flags & O_CLOEXEC != 0)];
+    plain(nr::FCNTL, [fd(file), how, fd(first), 0, 0, 0]).map(|file| file as i32)
 }
 
 /// connect(2), once, without waiting.

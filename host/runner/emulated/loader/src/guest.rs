@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use kiln_emulated_core::abi::{OpenHow, STATX_WANTED, Statx};
 use kiln_emulated_core::arch::nr;
 use kiln_emulated_core::buf::CPath;
-use kiln_emulated_core::config::LEDGER_FD;
+use kiln_emulated_core::config::{END_LISTING_FD, FIRST_LISTING_FD, LEDGER_FD};
 use kiln_emulated_core::errno::{Errno, Result};
 use kiln_emulated_core::guest::Guest;
 use kiln_ledger::Geometry;
@@ -243,6 +243,20 @@ impl Guest for InProcess {
 
     fn proc_text(&self, file: i32, credentials: &[u8], flags: u64) -> Result<i32> {
         broker::proc_text(file, credentials, flags)
+    }
+
+    fn as_listing(&self, file: i32, flags: u64) -> i32 {
+        match broker::duplicate(file, FIRST_LISTING_FD, flags) {
+            Ok(listing) if listing < END_LISTING_FD => {
+                self.close(file);
+                listing
+            }
+            Ok(beyond) => {
+                self.close(beyond);
+                file
+            }
+            Err(_) => file,
+        }
     }
 
     fn status_flags(&self, file: i32) -> Result<u64> {

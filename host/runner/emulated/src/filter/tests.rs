@@ -1,6 +1,6 @@
 //! The program, run as the kernel would.
 
-use kiln_emulated_core::config::BROKER_FD;
+use kiln_emulated_core::config::{BROKER_FD, FIRST_LISTING_FD};
 
 use super::sockets::{EAFNOSUPPORT, ENETUNREACH, EOPNOTSUPP, EPROTONOSUPPORT, ESOCKTNOSUPPORT};
 use super::*;
@@ -102,6 +102,14 @@ fn arguments_decide_where_they_should() {
     assert_eq!(judge(nr::CLOSE, [949, 0, 0, 0, 0, 0]), ERRNO | EBADF);
     assert_eq!(judge(nr::CLOSE, [950, 0, 0, 0, 0, 0]), ALLOW);
     assert_eq!(judge(nr::DUP2, [1, 940, 0, 0, 0, 0]), ERRNO | EBADF);
+    assert_eq!(judge(nr::DUP2, [940, 1, 0, 0, 0, 0]), ERRNO | EBADF);
+    assert_eq!(judge(nr::DUP3, [1, 7, 0, 0, 0, 0]), ALLOW);
+    assert_eq!(judge(nr::DUP, [900, 0, 0, 0, 0, 0]), ERRNO | EBADF);
+    assert_eq!(judge(nr::DUP, [986, 0, 0, 0, 0, 0]), ALLOW);
+    assert_eq!(self::judge(&program, nr::DUP3, INSIDE, [900, 1, 0, 0, 0, 0]), ALLOW);
+    for (directory, verdict) in [(3, ALLOW), (985, ALLOW), (986, TRAP), (997, TRAP), (998, ALLOW)] {
+        assert_eq!(judge(nr::GETDENTS64, [directory, 1, 1, 0, 0, 0]), verdict, "{directory}");
+    }
     assert_eq!(judge(nr::IOCTL, [0, 0x5412, 0, 0, 0, 0]), ERRNO | EPERM);
     assert_eq!(judge(nr::IOCTL, [0, 0x5401, 0, 0, 0, 0]), ALLOW);
     assert_eq!(judge(nr::IOCTL, [900, 0x5401, 0, 0, 0, 0]), ERRNO | EBADF);
@@ -235,14 +243,16 @@ fn verdict(program: &[u8], number: u32) -> String {
             (refused, _) => errno(refused),
         }
     };
-    // Nothing, something, everything, a descriptor of the runner's, an option of prctl(2),
-    // `SO_PEERCRED`, `IP_OPTIONS`: enough to tell where arguments decide.
+    // Nothing, something, everything, a descriptor of the runner's, one of a listing, an option of
+    // prctl(2), `SO_PEERCRED`, `IP_OPTIONS`: enough to tell where arguments decide.
     let broker = u64::from(BROKER_FD.cast_unsigned());
+    let listing = u64::from(FIRST_LISTING_FD.cast_unsigned());
     let tried = [
         [0; 6],
         [1; 6],
         [u64::from(u32::MAX); 6],
         [broker; 6],
+        [listing; 6],
         [7; 6],
         [3, 1, 17, 0, 0, 0],
         [3, 0, 4, 1, 0, 0],

@@ -120,3 +120,20 @@ fn users_processes_are_found_by_name_and_number() {
         );
     });
 }
+
+#[test]
+fn the_runners_descriptors_are_not_there() {
+    with_program("listing", include_str!("listing.c"), |image| {
+        // Three, `.` and `..`, and the directory.
+        let expected = "refused 77 of 77, hidden 165 of 165\n\
+            self 6 0 \nentry by entry 6 0 \nin the old way 6 0 \nits own 1\ninfo 6 0 \n\
+            below 7 0 \nhere 6 0 \nparent 0\nanother 3 1 \nanother's 1\nmany 20\n";
+        assert_eq!(image.run(&Image::step(&["sh", "-c", "listing; :"])).ok(), expected);
+        let ran = image.sh_as_bob("listing; :");
+        assert_eq!(ran.ok(), expected, "{}", ran.err);
+        let ran = image
+            .sh("ls -l /proc/self/fd/ /proc/$$/fdinfo /dev/fd/; find /proc/self/ -name 90?
+            cd /proc/self/fd; ls -l; ls -l .");
+        assert!(!ran.ok().contains(" 90"), "{}", ran.out);
+    });
+}

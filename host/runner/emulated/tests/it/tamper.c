@@ -1,15 +1,16 @@
-// Breaks everything that it shares with the builder: the ledger, the page of state, the socket.
+// Breaks everything that it shares with the builder: the ledger, the state, the socket.
 #include <sys/uio.h>
 int main(void) {
     open_gate();
-    struct stat st; fstat(902, &st);
+    struct stat st; G(SYS_fstat, 902, &st);
     long size = st.st_size;
     unsigned *table = (unsigned *)G(SYS_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_SHARED, 902, 0);
     if ((long)table < 0) return 2;
     unsigned seed = 1;
     for (long i = 0; i < size / 4 && i < 4000000; i++) table[i] = seed = seed * 1664525 + 1013904223;
-    unsigned *state = (unsigned *)G(SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, 905, 0);
-    for (int i = 0; i < 1024; i++) state[i] = -1;
+    G(SYS_fstat, 905, &st);
+    unsigned *state = (unsigned *)G(SYS_mmap, 0, st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, 905, 0);
+    for (int i = 0; i < st.st_size / 4; i++) state[i] = -1;
     long copy = G(SYS_dup, 902);
     G(SYS_flock, copy, 2);
     G(SYS_fcntl, copy, F_SETFL, O_APPEND | O_NONBLOCK);

@@ -7,7 +7,7 @@ use crate::abi::{
 };
 use crate::arch::nr;
 use crate::buf::PathBuf;
-use crate::config::ROOT_FD;
+use crate::config::{END_FD, FIRST_FD, ROOT_FD};
 use crate::errno::{Errno, Result};
 use crate::guest::Guest;
 
@@ -153,6 +153,28 @@ impl<G: Guest> Call<'_, '_, G> {
         }
         self.world.guest.write(a[0], path)?;
         Ok(path.len())
+    }
+
+    /// getdents64(2), getdents(2) of a directory that may be one of descriptors.
+    pub(super) fn list(&mut self) -> Result<usize> {
+        /// Where an entry's name is.
+        const NAME: [usize; 2] = [18, 19];
+        let [directory, buffer, ..] = self.a;
+        let name = NAME[usize::from(self.number == nr::GETDENTS64)];
+        let walk = &mut self.scratch.walk;
+        let lists = self.world.lists_descriptors(walk, int(directory));
+        // Nothing is the end: not an answer when all that was read is hidden.
+        for _ in FIRST_FD..END_FD {
+            let length = self.world.guest.pass(self.number, self.a)?;
+            if length == 0 || !lists {
+                return Ok(length);
+            }
+            match self.world.hide_own_descriptors(buffer, length, name)? {
+                0 => {}
+                left => return Ok(left),
+            }
+        }
+        Ok(0)
     }
 
     pub(super) fn chroot(&mut self) -> Result<usize> {
