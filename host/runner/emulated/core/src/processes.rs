@@ -89,6 +89,19 @@ impl<G: Guest> World<'_, G> {
         }
     }
 
+    /// Whether this process's user may set another's priority and the like: who runs as the same,
+    /// or may do so with everybody (`CAP_SYS_NICE`).
+    pub(crate) fn may_schedule(&self, process: u32) -> bool {
+        const NICE: u64 = 1 << 23;
+        if self.all_are_alike() || self.cred.caps()[0] & NICE != 0 {
+            return true;
+        }
+        let own = self.cred.user.effective();
+        // Of who is none of the step's the builder knows.
+        self.credentials_of(process)
+            .is_none_or(|other| [other.user.real(), other.user.effective()].contains(&own))
+    }
+
     /// The credentials of a process of the step; `None` of another.
     fn credentials_of(&self, mut process: u32) -> Option<Credentials> {
         let table = self.processes?;

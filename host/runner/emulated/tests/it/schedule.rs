@@ -29,6 +29,13 @@ fn the_usual_programs_change_other_processes() {
             prlimit --pid $pid --nofile=64:64; cut -d' ' -f 19,41 /proc/$pid/stat
             ionice -p $pid; prlimit --pid $pid --nofile -o SOFT --noheadings; kill $pid");
         let said = ran.ok();
+        // Of other users not even root may without CAP_SYS_NICE, which no step has.
+        let users = image.sh("setpriv --reuid=1000 --clear-groups sleep 60 & pid=$!
+            until grep -q sleep /proc/$pid/comm; do :; done; renice -n 4 -p $pid || echo kept
+            setpriv --reuid=1000 --clear-groups renice -n 4 -p $$ || echo kept
+            setpriv --reuid=1000 --clear-groups renice -n 4 -p $pid; kill $pid");
+        assert!(users.ok().starts_with("kept\nkept\n"), "{}", users.out);
+        assert!(users.out.contains("new priority 4"), "{} {}", users.out, users.err);
         assert!(said.contains("old priority 0, new priority 4"), "{said}");
         assert!(said.contains("new affinity mask: 1"), "{said}");
         assert!(said.ends_with("4 3\nidle\n  64\n"), "{said}");

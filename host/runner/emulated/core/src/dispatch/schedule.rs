@@ -54,8 +54,10 @@ impl<G: Guest> Call<'_, '_, G> {
     fn of_another(&self, argument: usize, reads: [usize; 2], writes: [usize; 2]) -> Result<usize> {
         let [first, second, third, fourth, fifth, _] = self.a;
         let mut a = [first, second, third, fourth, fifth];
-        if let Some(who) = a.get_mut(argument) {
-            *who &= 0xffff_ffff;
+        let who = a.get_mut(argument).ok_or(Errno::INVAL)?;
+        *who &= 0xffff_ffff;
+        if !self.world.may_schedule(uint(*who)) {
+            return Err(Errno::PERM);
         }
         self.world.guest.schedule(self.number, a, reads, writes)
     }
