@@ -13,15 +13,15 @@ use kiln_emulated_core::guest::Guest;
 use kiln_emulated_core::message::{Message, Peer};
 use kiln_emulated_core::sysv;
 
+use crate::connect::limit;
 use crate::guest::InProcess;
+use crate::poll::{READABLE, WRITABLE, poll};
 use crate::process::world;
+use crate::restart::Waiting;
 use crate::system::{checked, fd, plain};
 
 /// `SOL_SOCKET`, `SCM_RIGHTS`
 const RIGHTS: [u32; 2] = [1, 1];
-/// `POLLIN`, `POLLOUT`
-pub const READABLE: u32 = 1;
-pub const WRITABLE: u32 = 4;
 /// `MSG_DONTWAIT`, `MSG_NOSIGNAL`
 const DONT_WAIT: u32 = 0x40;
 const NO_SIGNAL: u32 = 0x4000;
@@ -194,6 +194,7 @@ pub fn send(message: &Message, mask: u64) -> Result<usize> {
 
 fn send_waiting(message: &Message, mask: u64) -> Result<usize> {
     let mut tries = 0u32;
+    let mut how = None;
     loop {
         let result = send_once(message);
         if result != Err(Errno::AGAIN)
@@ -202,10 +203,12 @@ fn send_waiting(message: &Message, mask: u64) -> Result<usize> {
         {
             return result;
         }
-        poll(message.socket, WRITABLE, Some([0, 20_000_000]), mask)?;
+        let is_limited = || limit(message.socket).is_some();
+        let how = how.get_or_insert_with(|| Waiting::new(mask, is_limited()));
+        how.poll(message.socket, WRITABLE, Some([0, 20_000_000]))?;
         if tries > 0 {
             // A datagram socket says that it is writable though its peer has no room.
-            poll(-1, 0, Some([0, 1_000_000]), mask)?;
+            how.poll(-1, 0, Some([0, 1_000_000]))?;
         }
         tries = tries.saturating_add(1);
     }
@@ -346,18 +349,6 @@ pub fn send_request(request: &Request, reply: i32, files: &[i32], data: &[[usize
     // SAFETY: the kernel's `struct msghdr`, whose parts are locals, or the guest's own buffers, of
     // which the kernel says EFAULT.
     unsafe { checked(nr::SENDMSG, [fd(BROKER_FD), message, NO_SIGNAL as usize, 0, 0, 0]) }.map(drop)
-}
-
-/// ppoll(2) of one descriptor, with the guest's signal mask; the time in seconds and nanoseconds.
-pub fn poll(file: i32, events: u32, time: Option<[i64; 2]>, mask: u64) -> Result<usize> {
-    // `struct pollfd`: descriptor, wanted, got.
-    let mut poll = [file as u32, events];
-    let to = poll.as_mut_ptr() as usize;
-    let time = time.as_ref().map_or(0, |time| time.as_ptr() as usize);
-    let mask = core::ptr::from_ref(&mask) as usize;
-    // SAFETY: all locals. A handler of the guest's that runs meanwhile finds this slot's stack, and
-    // may even leave it for good: the slot is lost then.
-    unsafe { checked(nr::PPOLL, [to, 1, time, mask, 8, 0]) }
 }
 
 /// The answer that has come, the descriptor, and how many bytes more there were, which lie in the

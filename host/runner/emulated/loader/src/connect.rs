@@ -5,8 +5,10 @@ use kiln_emulated_core::errno::{Errno, Result};
 use kiln_emulated_core::guest::Guest;
 use kiln_emulated_core::message::Peer;
 
-use crate::broker::{self, WRITABLE, forget, poll};
+use crate::broker::{self, forget};
 use crate::guest::InProcess;
+use crate::poll::WRITABLE;
+use crate::restart::Waiting;
 
 /// `SOL_SOCKET`
 const SOCKET: i32 = 1;
@@ -24,6 +26,7 @@ pub fn connect(socket: i32, peer: &Peer, mask: u64) -> Result<usize> {
 
 fn waiting(socket: i32, peer: &Peer, mask: u64) -> Result<usize> {
     let mut left = None;
+    let mut how = None;
     loop {
         let errno = match broker::connect(socket, peer) {
             Err(errno @ (Errno::INPROGRESS | Errno::ALREADY | Errno::AGAIN)) => errno,
@@ -32,9 +35,11 @@ fn waiting(socket: i32, peer: &Peer, mask: u64) -> Result<usize> {
         if InProcess.status_flags(socket)? & O_NONBLOCK != 0 {
             return Err(errno);
         }
+        let time = limit(socket);
+        let how = how.get_or_insert_with(|| Waiting::new(mask, time.is_some()));
         if errno != Errno::AGAIN {
             // The other side's word. What it was says the next try, which also tells the socket.
-            if poll(socket, WRITABLE, limit(socket), mask)? == 0 {
+            if how.poll(socket, WRITABLE, time)? == 0 {
                 return Err(errno);
             }
             continue;
@@ -43,12 +48,12 @@ fn waiting(socket: i32, peer: &Peer, mask: u64) -> Result<usize> {
             return Err(errno);
         }
         // Nothing can be polled for: the queue of connections is the peer's.
-        let ms = left.get_or_insert_with(|| limit(socket).map_or(i64::MAX, milliseconds));
+        let ms = left.get_or_insert_with(|| time.map_or(i64::MAX, milliseconds));
         if *ms <= 0 {
             return Err(errno);
         }
         *ms -= PAUSE_MS;
-        poll(-1, 0, Some([0, PAUSE_MS * 1_000_000]), mask)?;
+        how.poll(-1, 0, Some([0, PAUSE_MS * 1_000_000]))?;
     }
 }
 
@@ -58,7 +63,7 @@ fn is_unix(peer: &Peer) -> bool {
 }
 
 /// How long a socket waits at most, in seconds and nanoseconds.
-fn limit(socket: i32) -> Option<[i64; 2]> {
+pub fn limit(socket: i32) -> Option<[i64; 2]> {
     let mut time = [0; 16];
     InProcess.socket_option(socket, SOCKET, SEND_TIME, &mut time).ok()?;
     let (seconds, micros) = time.split_at(8);

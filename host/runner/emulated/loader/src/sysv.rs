@@ -10,8 +10,9 @@ use kiln_emulated_core::sysv::{
     COUNT, MESSAGE_MAX, OPERATION_LEN, OPERATIONS_MAX, SEGMENT_PATH, SET_MAX, command, request,
 };
 
-use crate::broker::{NO_SIGNALS, READABLE, poll, receive, reply_pair, send_request};
+use crate::broker::{NO_SIGNALS, receive, reply_pair, send_request};
 use crate::guest::InProcess;
+use crate::poll::{READABLE, poll};
 use crate::sharing::own;
 use crate::system::{MAP_FIXED, MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE, checked, fd, map};
 
