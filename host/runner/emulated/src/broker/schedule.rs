@@ -16,7 +16,7 @@ use std::io::Read as _;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kiln_emulated_core::arch::nr;
 use kiln_emulated_core::sysv::Call;
@@ -30,9 +30,11 @@ const LONGEST: usize = 4096;
 const DEEPEST: usize = 256;
 /// How often ancestors are looked for again when some of them ended meanwhile.
 const TRIES: usize = 4;
-/// How long a thread's stop is waited for, and the end of its tracer, in steps of [`PAUSE`].
-const PAUSES: u32 = 100;
-const PAUSE: Duration = Duration::from_micros(50);
+/// How long a thread's stop is waited for, and the end of its tracer: a thread stops when it has its
+/// turn, and an idle one beside busy ones seldom has.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often they are looked for, at first and at last.
+const PAUSES: [Duration; 2] = [Duration::from_micros(50), Duration::from_millis(5)];
 
 /// A step's first process, the ancestor of all others.
 #[derive(Debug)]
@@ -80,12 +82,7 @@ pub(super) fn schedule(first: &OnceLock<Option<First>>, call: &Call<'_>) -> Resu
         let (tracer, result) = tracer.map_err(|_| Errno::AGAIN)?.join().map_err(|_| Errno::IO)?;
         // It is joined a little before it lets go, and whoever comes next could not trace.
         let tracer = format!("/proc/self/task/{}", tracer.as_raw_nonzero());
-        for _ in 0..PAUSES {
-            if !Path::new(&tracer).exists() {
-                break;
-            }
-            std::thread::sleep(PAUSE);
-        }
+        wait_for(|| (!Path::new(&tracer).exists()).then_some(()));
         result
     })
 }
@@ -156,11 +153,8 @@ fn stop(thread: i32, own: Pid) -> Result<(), Errno> {
         | WaitIdOptions::NOHANG
         | WaitIdOptions::NOWAIT;
     let id = WaitId::Pid(Pid::from_raw(thread).ok_or(Errno::SRCH)?);
-    let is_stopped = (0..PAUSES).find_map(|_| match waitid(id.clone(), wanted) {
-        Ok(None) => {
-            std::thread::sleep(PAUSE);
-            None
-        }
+    let is_stopped = wait_for(|| match waitid(id.clone(), wanted) {
+        Ok(None) => None,
         Ok(Some(status)) => Some(status.trapped() || status.stopped()),
         Err(_) => Some(false),
     });
@@ -176,6 +170,19 @@ fn stop(thread: i32, own: Pid) -> Result<(), Errno> {
         Ok(())
     } else {
         Err(Errno::PERM)
+    }
+}
+
+/// What is there in the end; `None`: too late.
+fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let (start, [mut pause, longest]) = (Instant::now(), PAUSES);
+    loop {
+        let found = look();
+        if found.is_some() || start.elapsed() > PATIENCE {
+            return found;
+        }
+        std::thread::sleep(pause);
+        pause = longest.min(pause * 2);
     }
 }
 
