@@ -151,6 +151,12 @@ impl Rootfs {
         chmod_any(fd, stored_mode(seen) | u32::from(stat.stx_mode) & PERMISSIONS)
     }
 
+    /// As [`Rootfs::unlock`], where the mode of a directory does lock us out.
+    pub(crate) fn let_us_in(&self, dir: BorrowedFd<'_>) -> rustix::io::Result<()> {
+        let stat = stat_fd(dir)?;
+        if self.locks_us_out(&stat) { self.unlock(dir, &stat) } else { Ok(()) }
+    }
+
     pub(crate) fn change_mode(&self, fd: BorrowedFd<'_>, mode: u32) -> rustix::io::Result<()> {
         let stat = stat_fd(fd)?;
         self.change_mode_of(fd, &stat, mode)

@@ -122,18 +122,6 @@ impl Ledger {
         self.with(|table| table.update(&key(stat), self, change)).map_err(errno)
     }
 
-    /// Every record, by inode.
-    pub(crate) fn records(&self) -> Vec<(Key, Record)> {
-        self.with(|table| {
-            table.keys().filter_map(|key| table.get(&key).map(|record| (key, record))).collect()
-        })
-    }
-
-    /// Makes this an inode's record.
-    pub(crate) fn put(&self, key: &Key, record: &Record) -> rustix::io::Result<()> {
-        self.with(|table| table.update(key, self, |old| *old = *record)).map_err(errno)
-    }
-
     pub(crate) fn remove(&self, stat: &Statx) {
         self.with(|table| table.remove(&key(stat), self));
     }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{
-    AtFlags, CWD, Gid, Mode, OFlags, ResolveFlags, Statx, Uid, chownat, fchmod, fchown, mkdirat,
-    openat, openat2, statx, unlinkat,
+    AtFlags, CWD, Gid, Mode, OFlags, ResolveFlags, Statx, Uid, chmodat, chownat, fchmod, fchown,
+    mkdirat, openat, openat2, statx, unlinkat,
 };
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
@@ -72,9 +72,17 @@ impl Rootfs {
     pub fn open_existing(dir: &Path) -> Result<Self> {
         let fail = |what| move |errno| setup(dir, what, errno);
         let dir_fd = open_dir(CWD, dir).map_err(fail("open the directory"))?;
-        let root = open_dir(&dir_fd, Path::new(ROOT_NAME)).map_err(fail("open the root"))?;
+        let root = match open_dir(&dir_fd, Path::new(ROOT_NAME)) {
+            // A step to which it was mounted can have taken its mode away.
+            Err(Errno::ACCESS) => chmodat(&dir_fd, ROOT_NAME, Mode::RWXU, AtFlags::empty())
+                .and_then(|()| open_dir(&dir_fd, Path::new(ROOT_NAME))),
+            other => other,
+        };
+        let root = root.map_err(fail("open the root"))?;
         let ledger = Ledger::open(dir_fd.as_fd()).map_err(fail("open the ledger"))?;
-        Self::assemble(dir, dir_fd.as_fd(), root, ledger)
+        let rootfs = Self::assemble(dir, dir_fd.as_fd(), root, ledger)?;
+        rootfs.let_us_in(rootfs.root_fd()).map_err(fail("set the root's mode"))?;
+        Ok(rootfs)
     }
 
     /// Another handle of the same directory and ledger, for who needs one of his own.

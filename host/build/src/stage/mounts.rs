@@ -49,8 +49,8 @@ enum Planned {
 pub(super) struct Mounted {
     mounts: Vec<StepMount>,
     env: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Where the mounted files lie, each with a ledger of its own.
-    rootfs: Vec<Arc<Rootfs>>,
+    /// Where the mounted files lie, each with a ledger of its own, and at which path.
+    rootfs: Vec<(Arc<Rootfs>, String)>,
     /// Locked until the step has ended.
     caches: Vec<CacheMount>,
     /// Served until the step has ended.
@@ -280,7 +280,7 @@ impl Mounted {
         read_only: bool,
     ) -> Result<()> {
         let fd = open_below(&rootfs, path)?;
-        self.rootfs.push(rootfs);
+        self.rootfs.push((rootfs, path.to_owned()));
         self.add(target, MountSource::Host(Arc::new(fd)), read_only);
         Ok(())
     }
@@ -293,8 +293,10 @@ impl Mounted {
     /// Lets the stage's ledger know the owners of what is mounted.
     pub(super) fn lend_records(&self, stage: &Rootfs) -> Result<()> {
         let what = || "record the owners of mounted files".to_owned();
-        let mut lent = self.rootfs.iter();
-        lent.try_for_each(|files| stage.adopt_records(files)).context(ErrorKind::Environment, what)
+        self.rootfs
+            .iter()
+            .try_for_each(|(files, path)| stage.adopt_records(files, path.as_bytes()))
+            .context(ErrorKind::Environment, what)
     }
 
     /// Keeps the owners that a step gave to files of caches: its processes are dead.

@@ -202,14 +202,6 @@ impl<'a> Table<'a> {
         cell.read(key).filter(|record| !record.is_empty())
     }
 
-    /// The inodes that ever had a record, in the order in which they got it; a torn or hostile table
-    /// gives nonsense, but no more of it than it has room for.
-    pub fn keys(&self) -> impl Iterator<Item = Key> + use<'a> {
-        let table = *self;
-        let index_end = self.geometry.index_end();
-        (0..self.written()).filter_map(move |number| table.cell(index_end, number).map(Cell::key))
-    }
-
     /// Changes an inode's record; `change` starts from an empty one when there is none, and may be
     /// called more than once. A record that ends up empty counts as removed.
     ///

@@ -282,23 +282,3 @@ proptest! {
         }
     }
 }
-
-#[test]
-fn every_key_is_named() {
-    let words = memory(SMALL);
-    let table = Table::new(&words, SMALL).unwrap();
-    table.format();
-    assert_eq!(table.keys().count(), 0);
-    for ino in 1..=20 {
-        table.update(&key(ino), &(), |record| *record = owned(7)).unwrap();
-    }
-    table.remove(&key(3), &());
-    let known: Vec<Key> = table.keys().filter(|key| table.get(key).is_some()).collect();
-    let expected: Vec<Key> = (1..=20).filter(|ino| *ino != 3).map(key).collect();
-    assert_eq!(known, expected);
-    // A hostile count names no more records than there is room for.
-    for word in &words[..HEADER] {
-        word.store(u32::MAX, Ordering::Relaxed);
-    }
-    assert!(table.keys().count() <= 256);
-}

@@ -58,17 +58,6 @@ impl Cell<'_> {
             && self.load(DEV_MAJOR) == key.dev_major
     }
 
-    pub(super) fn key(self) -> Key {
-        let long = |low, high| u64::from(self.load(high)) << 32 | u64::from(self.load(low));
-        Key {
-            dev_major: self.load(DEV_MAJOR),
-            dev_minor: self.load(DEV_MINOR),
-            ino: long(INO_LOW, INO_HIGH),
-            btime_secs: long(BTIME_LOW, BTIME_HIGH).cast_signed(),
-            btime_nanos: self.load(BTIME_NANOS),
-        }
-    }
-
     fn is_born(self, key: &Key) -> bool {
         let [low, high, nanos] = key.btime_words();
         self.load(BTIME_LOW) == low
