@@ -9,6 +9,7 @@ use std::io::{self, Read, Write};
 
 use super::format::{self, BLOCK, Block};
 use super::pax::{MAX_SPECIAL, Records};
+use super::read::{MAX_FILE_SIZE, MAX_TOTAL_SIZE};
 use super::{Entry, Kind, MAX_PATH, Mtime, windows};
 
 /// How much is copied at once.
@@ -59,13 +60,21 @@ pub struct LayerWriter<W> {
     inner: W,
     nanoseconds: bool,
     windows: bool,
+    /// Bytes of all files so far.
+    total_size: u64,
     buffer: Vec<u8>,
 }
 
 impl<W: Write> LayerWriter<W> {
     /// Writes to `inner`, times in whole seconds (rounded down) as BuildKit does.
     pub fn new(inner: W) -> Self {
-        Self { inner, nanoseconds: false, windows: false, buffer: vec![0; COPY_SIZE] }
+        Self {
+            inner,
+            nanoseconds: false,
+            windows: false,
+            total_size: 0,
+            buffer: vec![0; COPY_SIZE],
+        }
     }
 
     /// Whether nanoseconds are kept; each time with some then costs a PAX header.
@@ -99,8 +108,13 @@ impl<W: Write> LayerWriter<W> {
     }
 
     fn put(&mut self, entry: &Entry, data: &mut dyn Read) -> Result<(), WriteError> {
-        let header = Header::of(entry, self.nanoseconds, self.windows)
-            .map_err(|problem| WriteError::Unsupported { path: printable(entry), problem })?;
+        let unsupported = |problem| WriteError::Unsupported { path: printable(entry), problem };
+        // A step may make a sparse file of exabytes, which nobody would live to see written.
+        self.total_size = self.total_size.saturating_add(entry.size());
+        if entry.size() > MAX_FILE_SIZE || self.total_size > MAX_TOTAL_SIZE {
+            return Err(unsupported("with it the layer is larger than one that is read back"));
+        }
+        let header = Header::of(entry, self.nanoseconds, self.windows).map_err(unsupported)?;
         self.header(&header).map_err(|source| WriteError::Io { path: printable(entry), source })?;
         self.data(entry, data)
     }

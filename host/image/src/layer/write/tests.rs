@@ -206,3 +206,18 @@ fn files_beyond_eight_gigabytes() {
     assert_eq!(&header.block[format::SIZE], b"77777777777\0");
     assert!(header.records.is_empty());
 }
+
+#[test]
+fn files_without_end_are_refused_at_once() {
+    let sizes = |sizes: &[u64]| {
+        let mut writer = LayerWriter::new(std::io::sink());
+        let mut append = |size| {
+            let entry = Entry::new(b"big", Kind::File { size }, 0o644);
+            writer.append(&entry, &mut std::io::empty())
+        };
+        sizes.iter().map(|size| append(*size)).last().unwrap()
+    };
+    assert!(matches!(sizes(&[1 << 60]), Err(WriteError::Unsupported { .. })));
+    assert!(matches!(sizes(&[1 << 40]), Err(WriteError::Short { .. })));
+    assert!(matches!(sizes(&[1 << 40; 5]), Err(WriteError::Unsupported { .. })));
+}
