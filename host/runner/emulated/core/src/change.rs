@@ -133,13 +133,16 @@ impl<G: Guest> World<'_, G> {
             {
                 // /proc/self/fd would follow it: link by name.
                 let target = self.parent(walk, to, other, Intent::Create)?;
-                let result = self.link_by_name(walk, from, path, &target);
+                let result = self
+                    .on_one_mount(source, target.fd)
+                    .and_then(|()| self.link_by_name(walk, from, path, &target));
                 self.done(target);
                 return result;
             }
             let mut name = [0; 32];
             let name = descriptor_path(source, &mut name).ok_or(Errno::BADF)?;
             self.in_parent(walk, to, other, Intent::Create, |target| {
+                self.on_one_mount(source, target.fd)?;
                 self.guest.linkat(AT_FDCWD, name, target.fd, target.name(), AT_SYMLINK_FOLLOW)
             })
         })();
@@ -188,6 +191,7 @@ impl<G: Guest> World<'_, G> {
         flags: u32,
     ) -> Result<()> {
         self.in_parent(walk, to, other, Intent::Remove, |target| {
+            self.on_one_mount(source.fd, target.fd)?;
             if !self.cred.is_fs_root() {
                 self.check_sticky(source)?;
                 self.check_sticky(target)?;
@@ -200,6 +204,31 @@ impl<G: Guest> World<'_, G> {
             }
             Ok(())
         })
+    }
+
+    /// `EXDEV` unless two files lie on the same mount. All of them are one on disk: a file of a cache
+    /// would have a name in the image, and change with the cache, which other steps and builds use.
+    fn on_one_mount(&self, one: i32, other: i32) -> Result<()> {
+        if !self.config.has_writable_mounts() || self.mount_of(one) == self.mount_of(other) {
+            Ok(())
+        } else {
+            Err(Errno::XDEV)
+        }
+    }
+
+    /// Where what a descriptor is of is mounted, as far as it has a name.
+    fn mount_of(&self, fd: i32) -> Option<&[u8]> {
+        if fd == ROOT_FD {
+            return Some(b"");
+        }
+        let (mut name, mut host) = ([0; 32], PathBuf::new());
+        let name = match fd {
+            AT_FDCWD => CPath::new(b"/proc/self/cwd\0")?,
+            fd => descriptor_path(fd, &mut name)?,
+        };
+        let length = self.guest.readlinkat(AT_FDCWD, name, host.space()).ok()?;
+        host.filled(length);
+        self.config.to_guest(host.bytes()).map(|(mount, _)| mount)
     }
 
     fn check_sticky(&self, parent: &Parent) -> Result<()> {

@@ -214,6 +214,15 @@ impl<'a> Config<'a> {
         }
     }
 
+    /// Whether the step has mounts of its own that it may write to: caches, file systems in memory.
+    #[must_use]
+    pub fn has_writable_mounts(&self) -> bool {
+        let own = |bind: &Bind<'_>| {
+            bind.kind == BindKind::Dir && !bind.read_only && below(bind.target, b"/dev").is_none()
+        };
+        self.binds().any(own)
+    }
+
     /// Replaces a host path by the guest's name for it; false when the guest has none.
     pub fn to_guest<'p>(&self, host: &'p [u8]) -> Option<(&[u8], &'p [u8])> {
         let mut best: Option<(&[u8], &'p [u8], usize)> = None;

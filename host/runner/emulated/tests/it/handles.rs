@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, XattrFlags, ioctl_getflags, open};
 
-use crate::support::{Image, with_program};
+use crate::support::{Image, as_pod, with_program, works_here};
 
 #[test]
 fn what_a_step_is_given_leads_nowhere_else() {
@@ -55,3 +55,37 @@ fn what_a_step_is_given_leads_nowhere_else() {
         assert_eq!(image.sh("echo on").ok(), "on\n");
     });
 }
+
+#[test]
+fn a_mount_is_a_file_system_of_its_own() {
+    if !works_here() {
+        return;
+    }
+    as_pod(|| {
+        let Some(image) = Image::small() else { return };
+        let cache = image.dir.path().join("cache");
+        std::fs::create_dir_all(cache.join("in")).unwrap();
+        std::fs::write(cache.join("file"), "kept\n").unwrap();
+        let directory = open(&cache, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        let mut step = Image::step(&["sh", "-c", ACROSS]);
+        step.mounts.push(kiln_runner::Mount {
+            target: b"/cache".to_vec(),
+            source: kiln_runner::MountSource::Host(Arc::new(directory)),
+            read_only: false,
+        });
+        let ran = image.run(&step);
+        let refused = ran.err.matches("Invalid cross-device link").count();
+        assert_eq!((ran.ok(), refused), ("kept 1\nkept 1\nwithin 2\n", 5), "{}", ran.err);
+        // Without mounts there is nothing to be asked.
+        assert_eq!(image.sh("ln /etc/group /var/g; mv /var/g /g; stat -c %h /g").ok(), "2\n");
+    });
+}
+
+/// Links and moves between a mount and the image: links are refused, mv(1) copies.
+const ACROSS: &str = "cd /cache; ln -s nowhere link
+    ln file /file; ln /cache/file /tmp/file; ln /etc/group group; ln -P link /link
+    ln /cache/file ../cache/in/../../var/file
+    mv file /moved; echo $(cat /moved) $(stat -c %h /moved)
+    cp /moved file; mv in /in; [ -d /in ] && mv /moved in
+    echo $(cat in) $(stat -c %h in)
+    ln in within; mv within /cache/within; cd /; echo within $(stat -c %h cache/within)";
