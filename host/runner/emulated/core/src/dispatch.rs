@@ -164,6 +164,7 @@ impl<G: Guest> Call<'_, '_, G> {
             }
             nr::CHROOT => self.chroot()?,
             nr::GETDENTS | nr::GETDENTS64 => self.list()?,
+            nr::KILL => return self.kill(),
             _ => return self.change(),
         };
         Ok(Answer::Now(value.cast_signed()))

@@ -120,6 +120,8 @@ pub trait Guest {
     fn status_flags(&self, fd: i32) -> Result<u64>;
     /// fallocate(2) of the ledger's file; false: no room
     fn reserve_ledger(&self, offset: u64, length: u64) -> bool;
+    /// getdents64(2) of an open directory
+    fn entries(&self, fd: i32, buffer: &mut [u8]) -> Result<usize>;
     /// The first bytes of a file
     fn read_head(&self, fd: i32, buffer: &mut [u8]) -> Result<usize>;
     /// Whether some process of this step has made a fifo: opening one can wait

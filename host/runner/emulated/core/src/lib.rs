@@ -33,6 +33,7 @@ pub mod message;
 pub mod open;
 mod ports;
 pub mod processes;
+mod signals;
 pub mod socket;
 pub mod special;
 pub mod sysv;

@@ -103,7 +103,7 @@ impl<G: Guest> World<'_, G> {
     }
 
     /// The credentials of a process of the step; `None` of another.
-    fn credentials_of(&self, mut process: u32) -> Option<Credentials> {
+    pub(crate) fn credentials_of(&self, mut process: u32) -> Option<Credentials> {
         let table = self.processes?;
         let mut is_first = false;
         for _ in 0..ANCESTORS {
@@ -156,13 +156,27 @@ impl<G: Guest> World<'_, G> {
 
     /// When a process started: as [`Guest::ticks`].
     fn started(&self, process: u32) -> Option<u64> {
-        /// Fields between the name, in parentheses, and the start.
-        const BEFORE: usize = 19;
+        let [started] = self.stat_of(process, [22])?;
+        Some(started)
+    }
+
+    /// Numbers of `/proc/PID/stat`, by the fields' numbers in its manual page, from 4 on.
+    pub(crate) fn stat_of<const N: usize>(
+        &self,
+        process: u32,
+        fields: [usize; N],
+    ) -> Option<[u64; N]> {
         let mut text = [0; HEAD];
         let text = self.head_of(process, b"/stat\0", &mut text)?;
+        // The name, in parentheses, is the second.
         let name = text.iter().rposition(|&byte| byte == b')')?;
-        let mut fields = text.get(name + 2..)?.split(|&byte| byte == b' ');
-        core::str::from_utf8(fields.nth(BEFORE)?).ok()?.parse().ok()
+        let rest = text.get(name + 2..)?;
+        let mut values = [0; N];
+        for (value, field) in values.iter_mut().zip(fields) {
+            let text = rest.split(|&byte| byte == b' ').nth(field.checked_sub(3)?)?;
+            *value = core::str::from_utf8(text).ok()?.parse().ok()?;
+        }
+        Some(values)
     }
 
     /// The first bytes of a file of a process; `name` begins with a slash and ends with NUL.

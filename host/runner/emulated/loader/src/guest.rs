@@ -283,6 +283,10 @@ impl Guest for InProcess {
         }
     }
 
+    fn entries(&self, directory: i32, buffer: &mut [u8]) -> Result<usize> {
+        ask!(nr::GETDENTS64, fd(directory), buffer.as_mut_ptr(), buffer.len())
+    }
+
     fn read_head(&self, file: i32, buffer: &mut [u8]) -> Result<usize> {
         ask!(nr::PREAD64, fd(file), buffer.as_mut_ptr(), buffer.len(), 0)
     }

@@ -137,3 +137,27 @@ fn the_runners_descriptors_are_not_there() {
         assert!(!ran.ok().contains(" 90"), "{}", ran.out);
     });
 }
+
+#[test]
+fn signals_reach_whom_a_user_may_signal() {
+    with_program("signals", include_str!("signals.c"), |image| {
+        let ran = image.run(&Image::step(&["signals"]));
+        let expected = "root's own 0\nno 1 1 1\nno such 3\nyes 0 0\ncontinue 0\nbad 22 22\n\
+            group 0\neverybody 0\nroot's 1, bob's 0\nat once 1\nset-id 0\n";
+        assert_eq!(ran.ok(), expected, "{}", ran.err);
+        // What a step began as another: nothing differs, and nobody looks.
+        let ran = image.sh_as_bob(
+            "trap 'echo ended' TERM; sleep 60 & (kill 0); wait; kill -0 $$ && echo alive",
+        );
+        assert_eq!(ran.ok(), "ended\nalive\n", "{}", ran.err);
+        // A user's script ends its own group alone.
+        let script = "
+            sleep 60 & mine=$!
+            setpriv --reuid=1000 --regid=1000 --clear-groups bash -c '
+                sleep 60 & kill $PPID 2> /dev/null || echo kept; trap \"\" TERM; kill 0; wait $!
+                echo $?'
+            kill -0 $mine && echo both; kill $mine";
+        let ran = image.run(&Image::step(&["bash", "-ec", script]));
+        assert_eq!(ran.ok(), "kept\n143\nboth\n", "{}", ran.err);
+    });
+}

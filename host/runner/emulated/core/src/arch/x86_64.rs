@@ -280,4 +280,5 @@ pub const EMULATED: &[u32] = &[
     nr::SETGROUPS,
     nr::CAPGET,
     nr::CAPSET,
+    nr::KILL,
 ];

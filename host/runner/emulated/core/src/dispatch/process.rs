@@ -2,7 +2,7 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
-use super::{Answer, Call, int, uint};
+use super::{Answer, Call, Later, int, uint};
 use crate::arch::nr;
 use crate::config::FIRST_FD;
 use crate::errno::{Errno, Result};
@@ -18,6 +18,18 @@ impl<G: Guest> Call<'_, '_, G> {
         let old = self.world.guest.pass(nr::UMASK, [self.a[0] & 0o077, 0, 0, 0, 0, 0])?;
         let owner = self.world.cred.owner_umask().swap(mask & OWNER, Relaxed);
         Ok(old | usize::try_from(owner).unwrap_or(0))
+    }
+
+    /// kill(2): by the kernel, with the guest's signals as they are, where it is permitted.
+    pub(super) fn kill(&self) -> Result<Answer> {
+        let [process, signal, ..] = self.a;
+        match self.world.signal(int(process), int(signal))? {
+            Some(process) => {
+                let arguments = [(process as isize).cast_unsigned(), signal, 0, 0, 0, 0];
+                Ok(Answer::Later(Later::unchanged(nr::KILL, arguments)))
+            }
+            None => Ok(Answer::Now(0)),
+        }
     }
 
     pub(super) fn xattr_at(&mut self, follow: bool, call: Xattr) -> Result<usize> {
