@@ -59,6 +59,8 @@ pub(crate) struct Rules {
     pub(crate) resolvers: Vec<IpAddr>,
     /// What the step's abstract sockets are called first.
     pub(crate) token: Vec<u8>,
+    /// The name of the step's host.
+    pub(crate) hostname: Vec<u8>,
     /// Host paths, and what the step calls them.
     pub(crate) names: Vec<(Vec<u8>, Vec<u8>)>,
 }

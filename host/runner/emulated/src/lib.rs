@@ -203,6 +203,7 @@ fn rules_of_broker(
         network: step.network == Network::Default,
         resolvers: broker::name_servers(&binds::read_host("/etc/resolv.conf")),
         token,
+        hostname: step.hostname.clone().into_bytes(),
         ..broker::Rules::default()
     };
     for bind in &stage.binds {

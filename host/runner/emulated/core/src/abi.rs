@@ -8,6 +8,8 @@ pub const AT_FDCWD: i32 = -100;
 pub const AT_SYMLINK_NOFOLLOW: u32 = 0x100;
 /// `AT_EACCESS` (faccessat2), the same bit as `AT_REMOVEDIR` (unlinkat).
 pub const AT_EACCESS: u32 = 0x200;
+/// `AT_NO_AUTOMOUNT`, `AT_STATX_SYNC_TYPE`
+pub const AT_STAT: u32 = 0x6800;
 /// `AT_REMOVEDIR`
 pub const AT_REMOVEDIR: u32 = 0x200;
 /// `AT_SYMLINK_FOLLOW` (linkat)

@@ -3,7 +3,8 @@
 use kiln_ledger::{Owner, Record, stored_mode};
 
 use crate::abi::{
-    AT_EACCESS, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, S_IFMT, S_IFREG, S_ISGID, S_ISUID, Statx,
+    AT_EACCESS, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, S_IFDIR, S_IFMT, S_IFREG, S_ISGID, S_ISUID,
+    Statx,
 };
 use crate::buf::PathBuf;
 use crate::config::ROOT_FD;
@@ -253,15 +254,33 @@ impl<G: Guest> World<'_, G> {
         flags: u32,
     ) -> Result<()> {
         let Scratch { path, walk, .. } = scratch;
-        let disk = if path.is_empty() {
+        if path.is_empty() {
             if flags & AT_EMPTY_PATH == 0 {
                 return Err(Errno::NOENT);
             }
-            self.disk_of(dirfd)?
-        } else {
-            self.disk(walk, dirfd, path, flags & AT_SYMLINK_NOFOLLOW == 0)?
-        };
-        self.record_owner(&disk, uid, gid)
+            let disk = self.disk_of(dirfd)?;
+            self.record_owner(&disk, uid, gid)?;
+            self.touch_inode(dirfd, &disk);
+            return Ok(());
+        }
+        let follow = flags & AT_SYMLINK_NOFOLLOW == 0;
+        let disk = self.disk(walk, dirfd, path, follow)?;
+        self.record_owner(&disk, uid, gid)?;
+        if matches!(disk.kind(), S_IFREG | S_IFDIR)
+            && let Ok((fd, disk)) = self.open_for_change(walk, dirfd, path, follow)
+        {
+            self.touch_inode(fd, &disk);
+            self.guest.close(fd);
+        }
+        Ok(())
+    }
+
+    /// A new owner is a change of the inode, which has a time: `configure` of GNU programs tests it.
+    fn touch_inode(&self, fd: i32, disk: &Statx) {
+        if disk.uid == self.config.own_uid && matches!(disk.kind(), S_IFREG | S_IFDIR) {
+            // What could not be opened, or lies where nothing may be written, keeps its time.
+            let _ = self.guest.fchmod(fd, u32::from(disk.mode) & 0o7777);
+        }
     }
 
     fn record_owner(&self, disk: &Statx, uid: u32, gid: u32) -> Result<()> {

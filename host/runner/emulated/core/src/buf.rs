@@ -141,6 +141,11 @@ impl PathBuf {
         self.bytes.get_mut(..PATH_MAX - 1).unwrap_or(&mut [])
     }
 
+    /// As [`PathBuf::space`], with room for a NUL that is written with the longest path.
+    pub fn space_with_nul(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+
     /// `len` bytes of [`PathBuf::space`] were written.
     pub fn filled(&mut self, len: usize) {
         self.len = len.min(PATH_MAX - 1);

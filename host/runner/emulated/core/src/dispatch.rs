@@ -3,8 +3,8 @@
 use core::sync::atomic::Ordering::Relaxed;
 
 use crate::abi::{
-    AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW, O_CLOEXEC, O_CREAT, O_TRUNC,
-    O_WRONLY,
+    AT_EACCESS, AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR, AT_STAT, AT_SYMLINK_NOFOLLOW, O_CLOEXEC,
+    O_CREAT, O_PATH, O_TRUNC, O_WRONLY,
 };
 use crate::arch::nr;
 use crate::errno::{Errno, Result};
@@ -89,6 +89,11 @@ const fn uint(argument: usize) -> u32 {
     argument as u32
 }
 
+/// Fails for flags that a call does not have.
+fn known(flags: usize, all: u32) -> Result<()> {
+    if uint(flags) & !all == 0 { Ok(()) } else { Err(Errno::INVAL) }
+}
+
 fn fd_value(fd: i32) -> usize {
     usize::try_from(fd).unwrap_or(0)
 }
@@ -144,8 +149,15 @@ impl<G: Guest> Call<'_, '_, G> {
             nr::STAT => self.stat(AT_FDCWD, a[0], a[1], 0)?,
             nr::LSTAT => self.stat(AT_FDCWD, a[0], a[1], AT_SYMLINK_NOFOLLOW)?,
             nr::FSTAT => self.stat(int(a[0]), 0, a[1], AT_EMPTY_PATH)?,
-            nr::NEWFSTATAT => self.stat(int(a[0]), a[1], a[2], uint(a[3]))?,
+            nr::NEWFSTATAT => {
+                known(a[3], AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_STAT)?;
+                self.stat(int(a[0]), a[1], a[2], uint(a[3]))?
+            }
             nr::STATX => {
+                /// `STATX__RESERVED`
+                const RESERVED: u32 = 1 << 31;
+                known(a[2], AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_STAT)?;
+                known(a[3], !RESERVED)?;
                 self.path(a[1], uint(a[2]))?;
                 let seen = self.world.stat(self.scratch, int(a[0]), uint(a[2]))?;
                 self.world.guest.write(a[4], &seen.to_statx_bytes())?;
@@ -153,7 +165,10 @@ impl<G: Guest> Call<'_, '_, G> {
             }
             nr::ACCESS => self.access(AT_FDCWD, a[0], a[1], 0)?,
             nr::FACCESSAT => self.access(int(a[0]), a[1], a[2], 0)?,
-            nr::FACCESSAT2 => self.access(int(a[0]), a[1], a[2], uint(a[3]))?,
+            nr::FACCESSAT2 => {
+                known(a[3], AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)?;
+                self.access(int(a[0]), a[1], a[2], uint(a[3]))?
+            }
             nr::READLINK => self.readlink(AT_FDCWD, a[0], a[1], a[2])?,
             nr::READLINKAT => self.readlink(int(a[0]), a[1], a[2], a[3])?,
             nr::GETCWD => self.getcwd()?,
@@ -184,7 +199,10 @@ impl<G: Guest> Call<'_, '_, G> {
             }
             nr::RMDIR => self.unlink(AT_FDCWD, a[0], AT_REMOVEDIR)?,
             nr::UNLINK => self.unlink(AT_FDCWD, a[0], 0)?,
-            nr::UNLINKAT => self.unlink(int(a[0]), a[1], uint(a[2]))?,
+            nr::UNLINKAT => {
+                known(a[2], AT_REMOVEDIR)?;
+                self.unlink(int(a[0]), a[1], uint(a[2]))?;
+            }
             nr::SYMLINK => self.symlink(a[0], AT_FDCWD, a[1])?,
             nr::SYMLINKAT => self.symlink(a[0], int(a[1]), a[2])?,
             nr::MKNOD => self.mknod(AT_FDCWD, a[0], a[1], a[2])?,
@@ -196,17 +214,29 @@ impl<G: Guest> Call<'_, '_, G> {
             nr::RENAMEAT2 => self.rename(int(a[0]), a[1], int(a[2]), a[3], uint(a[4]))?,
             nr::CHMOD => self.chmod(AT_FDCWD, a[0], a[1], 0)?,
             nr::FCHMODAT => self.chmod(int(a[0]), a[1], a[2], 0)?,
-            nr::FCHMODAT2 => self.chmod(int(a[0]), a[1], a[2], uint(a[3]))?,
+            nr::FCHMODAT2 => {
+                known(a[3], AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)?;
+                self.chmod(int(a[0]), a[1], a[2], uint(a[3]))?;
+            }
             nr::FCHMOD => self.world.fchmod(int(a[0]), uint(a[1]))?,
             nr::CHOWN => self.chown(AT_FDCWD, a[0], a[1], a[2], 0)?,
             nr::LCHOWN => self.chown(AT_FDCWD, a[0], a[1], a[2], AT_SYMLINK_NOFOLLOW)?,
-            nr::FCHOWNAT => self.chown(int(a[0]), a[1], a[2], a[3], uint(a[4]))?,
+            nr::FCHOWNAT => {
+                known(a[4], AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)?;
+                self.chown(int(a[0]), a[1], a[2], a[3], uint(a[4]))?;
+            }
             nr::FCHOWN => {
                 self.scratch.path.clear();
                 let (fd, uid, gid) = (int(a[0]), uint(a[1]), uint(a[2]));
+                if self.world.guest.status_flags(fd)? & O_PATH != 0 {
+                    return Err(Errno::BADF);
+                }
                 self.world.chown(self.scratch, fd, uid, gid, AT_EMPTY_PATH)?;
             }
-            nr::UTIMENSAT => self.utimensat(int(a[0]), a[1], a[2], uint(a[3]))?,
+            nr::UTIMENSAT => {
+                known(a[3], AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)?;
+                self.utimensat(int(a[0]), a[1], a[2], uint(a[3]))?;
+            }
             nr::UTIME | nr::UTIMES | nr::FUTIMESAT => self.old_times()?,
             nr::TRUNCATE => {
                 self.path(a[0], 0)?;
@@ -294,7 +324,7 @@ impl<G: Guest> Call<'_, '_, G> {
             self.scratch.path.clear();
             return Ok(());
         }
-        let length = self.world.guest.read_str(address, self.scratch.path.space())?;
+        let length = self.world.guest.read_str(address, self.scratch.path.space_with_nul())?;
         self.scratch.path.filled(length);
         Ok(())
     }
@@ -305,7 +335,7 @@ impl<G: Guest> Call<'_, '_, G> {
     }
 
     fn other(&mut self, address: usize) -> Result<()> {
-        let length = self.world.guest.read_str(address, self.scratch.other.space())?;
+        let length = self.world.guest.read_str(address, self.scratch.other.space_with_nul())?;
         self.scratch.other.filled(length);
         Ok(())
     }

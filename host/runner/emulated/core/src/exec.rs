@@ -1,7 +1,8 @@
 //! execve(2): which file is really executed, with which arguments, as whom.
 
 use crate::abi::{
-    AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_NONBLOCK, O_RDONLY, S_IFREG, S_ISGID, S_ISUID,
+    AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, S_IFREG,
+    S_ISGID, S_ISUID,
 };
 use crate::buf::{CPath, PATH_MAX, PathBuf};
 use crate::errno::{Errno, Result};
@@ -162,6 +163,9 @@ impl<G: Guest> World<'_, G> {
     }
 
     fn open_program(&self, scratch: &mut Scratch, dirfd: i32, flags: u32) -> Result<i32> {
+        if flags & !(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0 {
+            return Err(Errno::INVAL);
+        }
         if scratch.path.is_empty() && flags & AT_EMPTY_PATH != 0 {
             scratch.path.set(b"/proc/self/fd/")?;
             scratch.path.push_number(u32::try_from(dirfd).map_err(|_| Errno::BADF)?)?;
@@ -197,10 +201,12 @@ impl<G: Guest> World<'_, G> {
         } else {
             Some(self.disk(&mut scratch.walk, dirfd, path, follow)?)
         };
-        if disk.is_some_and(|disk| disk.kind() != S_IFREG) {
-            return Err(Errno::ACCES);
+        if let Some(disk) = disk
+            && disk.kind() != S_IFREG
+        {
+            return Err(if disk.is_symlink() { Errno::LOOP } else { Errno::ACCES });
         }
-        let flags = O_RDONLY | O_NONBLOCK;
+        let flags = O_RDONLY | O_NONBLOCK | if follow { 0 } else { O_NOFOLLOW };
         let walk = &mut scratch.walk;
         if self.cred.is_fs_root() {
             return self.open_existing(walk, dirfd, path, flags, 0);

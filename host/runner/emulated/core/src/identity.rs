@@ -6,8 +6,8 @@ use crate::errno::{Errno, Result};
 use crate::guest::Guest;
 use crate::world::World;
 
-/// `_LINUX_CAPABILITY_VERSION_3`
-const CAPABILITY_VERSION: u32 = 0x2008_0522;
+/// `_LINUX_CAPABILITY_VERSION_1`, `_2` and `_3`: the first has 32 bits, the others are alike.
+const CAPABILITY_VERSIONS: [u32; 3] = [0x1998_0330, 0x2007_1026, 0x2008_0522];
 const PR_GET_KEEPCAPS: usize = 7;
 const PR_SET_KEEPCAPS: usize = 8;
 const PR_CAPBSET_READ: usize = 23;
@@ -101,22 +101,27 @@ impl<G: Guest> World<'_, G> {
         self.cred.set_groups(groups)
     }
 
-    fn capability_header(&self, header: usize) -> Result<()> {
+    /// How many bytes of data go with the header.
+    fn capability_header(&self, header: usize) -> Result<usize> {
         let mut version = [0; 4];
         self.guest.read(header, &mut version)?;
-        if u32::from_ne_bytes(version) == CAPABILITY_VERSION {
-            return Ok(());
+        let [narrow, _, newest] = CAPABILITY_VERSIONS;
+        match u32::from_ne_bytes(version) {
+            version if version == narrow => Ok(12),
+            version if CAPABILITY_VERSIONS.contains(&version) => Ok(24),
+            _ => {
+                self.guest.write(header, &newest.to_ne_bytes())?;
+                Err(Errno::INVAL)
+            }
         }
-        self.guest.write(header, &CAPABILITY_VERSION.to_ne_bytes())?;
-        Err(Errno::INVAL)
     }
 
     fn capget(&self, header: usize, data: usize) -> Result<()> {
-        match self.capability_header(header) {
+        let length = match self.capability_header(header) {
             // A null data pointer asks for the version alone.
             Err(Errno::INVAL) if data == 0 => return Ok(()),
             other => other?,
-        }
+        };
         if data == 0 {
             return Ok(());
         }
@@ -129,13 +134,13 @@ impl<G: Guest> World<'_, G> {
             out[index * 4..index * 4 + 4].copy_from_slice(low);
             out[12 + index * 4..12 + index * 4 + 4].copy_from_slice(high);
         }
-        self.guest.write(data, &out)
+        self.guest.write(data, out.get(..length).unwrap_or(&[]))
     }
 
     fn capset(&self, header: usize, data: usize) -> Result<()> {
-        self.capability_header(header)?;
+        let length = self.capability_header(header)?;
         let mut bytes = [0; 24];
-        self.guest.read(data, &mut bytes)?;
+        self.guest.read(data, bytes.get_mut(..length).unwrap_or(&mut []))?;
         let set = |index: usize| {
             let half = |at: usize| {
                 let word: [u8; 4] = bytes[at..at + 4].try_into().unwrap_or_default();

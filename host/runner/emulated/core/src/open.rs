@@ -1,9 +1,9 @@
 //! Opening files and creating them.
 
 use crate::abi::{
-    AT_FDCWD, O_ACCMODE, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_PATH,
-    O_RDONLY, O_TMPFILE_BIT, O_TRUNC, O_VALID, O_WRONLY, OpenHow, RESOLVE_BENEATH, RESOLVE_IN_ROOT,
-    RESOLVE_NO_MAGICLINKS, S_IFIFO, Statx,
+    AT_FDCWD, O_ACCMODE, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NOFOLLOW,
+    O_NONBLOCK, O_PATH, O_RDONLY, O_TMPFILE_BIT, O_TRUNC, O_VALID, O_WRONLY, OpenHow,
+    RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, S_IFIFO, Statx,
 };
 use crate::buf::{CPath, PathBuf};
 use crate::config::ROOT_FD;
@@ -37,6 +37,17 @@ impl<'a, G: Guest> World<'a, G> {
     /// The call's.
     pub fn open(&self, scratch: &mut Scratch, dirfd: i32, flags: u64, mode: u32) -> Result<i32> {
         let flags = usable(flags);
+        let fd = self.open_usable(scratch, dirfd, flags, mode)?;
+        if flags & O_TMPFILE_BIT != 0
+            && let Err(errno) = self.adopt(|| self.disk_of(fd), || self.disk_of(fd), Some(mode))
+        {
+            self.guest.close(fd);
+            return Err(errno);
+        }
+        Ok(fd)
+    }
+
+    fn open_usable(&self, scratch: &mut Scratch, dirfd: i32, flags: u64, mode: u32) -> Result<i32> {
         let Scratch { path, walk, .. } = scratch;
         if path.is_empty() {
             return Err(Errno::NOENT);
@@ -255,6 +266,9 @@ impl<'a, G: Guest> World<'a, G> {
         if disk.uid != self.config.own_uid {
             return Ok(());
         }
+        if flags & O_NOATIME != 0 && !self.owns(&self.seen(disk)) {
+            return Err(Errno::PERM);
+        }
         self.require_at(place, walk, disk, want)
     }
 
@@ -289,15 +303,7 @@ impl<'a, G: Guest> World<'a, G> {
         }
         let temporary = flags & O_TMPFILE_BIT != 0;
         let asked = if temporary { creation_mode(mode, false) } else { 0 };
-        let fd = self.resolve(place.base, path, flags, asked, walk.bounds())?;
-        if temporary
-            && !self.cred.is_fs_root()
-            && let Err(errno) = self.adopt(|| self.disk_of(fd), || self.disk_of(fd), Some(mode))
-        {
-            self.guest.close(fd);
-            return Err(errno);
-        }
-        Ok(fd)
+        self.resolve(place.base, path, flags, asked, walk.bounds())
     }
 
     /// `O_PATH` descriptor of a path, with the inode on disk; follows a last link if told.

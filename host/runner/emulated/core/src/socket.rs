@@ -161,7 +161,7 @@ impl<G: Guest> World<'_, G> {
     ) -> Result<()> {
         let mut room = [0; 4];
         self.guest.read(length_address, &mut room)?;
-        let room = usize::try_from(u32::from_ne_bytes(room)).unwrap_or(0);
+        let room = usize::try_from(i32::from_ne_bytes(room)).map_err(|_| Errno::INVAL)?;
         let mut bytes = [0; 256];
         let length = self.guest.socket_name(socket, peer, &mut bytes)?;
         self.tell_low_port(bytes.get_mut(..length.min(256)).unwrap_or(&mut []));

@@ -24,6 +24,8 @@ const TRANSLATED: [&[u8]; 6] =
 /// Files of /proc/PID that a kernel without audit does not have: a step has no audit, and could not
 /// write the first, as those who begin a session do.
 const AUDIT: [&[u8]; 2] = [b"loginuid", b"sessionid"];
+/// The host's name, which is the step's.
+const HOSTNAME: &[u8] = b"sys/kernel/hostname";
 /// System V objects, which are the step's.
 const OBJECTS: [&[u8]; 3] = [b"sysvipc/shm", b"sysvipc/sem", b"sysvipc/msg"];
 
@@ -160,7 +162,7 @@ pub(crate) fn number_of(name: &[u8]) -> Option<u32> {
 /// Whether a path below /proc is one of [`TRANSLATED`] of a process or a thread, or of [`OBJECTS`].
 #[must_use]
 pub fn is_translated(path: &[u8]) -> bool {
-    if OBJECTS.contains(&path) {
+    if OBJECTS.contains(&path) || path == HOSTNAME {
         return true;
     }
     is_of_process(path, &TRANSLATED)
@@ -181,6 +183,7 @@ pub(crate) fn may_be_of_proc(path: &[u8]) -> bool {
             || AUDIT.contains(&name)
             || is_object(name)
             || may_be_descriptors(name)
+            || name == b"hostname"
     })
 }
 

@@ -2,7 +2,7 @@
 
 use kiln_ledger::Capability;
 
-use crate::abi::{O_PATH, Statx};
+use crate::abi::{O_PATH, S_IFMT, S_IFREG, Statx};
 use crate::acl::Kind;
 use crate::arch::nr;
 use crate::buf::PathBuf;
@@ -136,6 +136,11 @@ impl<G: Guest> World<'_, G> {
     }
 
     fn may(&self, disk: &Statx, name: &[u8], want: u32) -> Result<()> {
+        let on_disk = u32::from(disk.mode) & S_IFMT;
+        if on_disk == S_IFREG && name.starts_with(b"user.") && self.seen(disk).kind() != S_IFREG {
+            // A device, which has none.
+            return Err(if want == MAY_READ { Errno::NODATA } else { Errno::PERM });
+        }
         if self.cred.is_fs_root() {
             return Ok(());
         }

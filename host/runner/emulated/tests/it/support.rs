@@ -138,7 +138,7 @@ impl Image {
             "sh", "bash", "ls", "cat", "id", "stat", "touch", "chown", "chmod", "mkdir", "mknod",
             "mkfifo", "ln", "mv", "cp", "rm", "readlink", "pwd", "env", "sleep", "true", "head",
             "setpriv", "tar", "sort", "find", "hostname", "timeout", "seq", "rmdir", "chroot",
-            "cut", "uniq", "grep",
+            "cut", "uniq", "grep", "dd",
         ])
     }
 

@@ -196,30 +196,47 @@ fn relative_paths_in_proc_tell_what_absolute_ones_do() {
     });
 }
 
+/// Lets a program say the same of a directory natively, as bob and as root.
+fn compare(image: &Image, program: &str, option: &str, least: usize) {
+    let native = image.dir.path().join(format!("{program}{option}"));
+    std::fs::create_dir(&native).unwrap();
+    let mut command = std::process::Command::new(image.root().join("usr/bin").join(program));
+    command.arg(&native).args((!option.is_empty()).then_some(option));
+    let output = command.output().unwrap();
+    let native = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && native.lines().count() > least, "{native}");
+    let compare = |ran: &str| {
+        let differ = native.lines().zip(ran.lines()).filter(|(native, ran)| native != ran);
+        let differ: Vec<_> = differ.collect();
+        assert!(differ.is_empty() && native.len() == ran.len(), "{differ:#?}");
+    };
+    let script =
+        |user| format!("mkdir /tmp/{user}{option} && {program} /tmp/{user}{option} {option}");
+    compare(image.sh_as_bob(&script("bob")).ok());
+    compare(image.sh(&script("root")).ok());
+}
+
 /// Every call that takes a path, of every kind of file, with every ending of the path.
 #[test]
 fn endings_of_paths_mean_what_they_mean_to_the_kernel() {
     with_program("endings", include_str!("endings.c"), |image: &Image| {
-        let program = image.root().join("usr/bin/endings");
         for spelling in ["", "absolute"] {
-            let native = image.dir.path().join(format!("native{spelling}"));
-            std::fs::create_dir(&native).unwrap();
-            let mut command = std::process::Command::new(&program);
-            command.arg(&native).args((!spelling.is_empty()).then_some(spelling));
-            let output = command.output().unwrap();
-            let native = String::from_utf8(output.stdout).unwrap();
-            assert!(output.status.success() && native.lines().count() > 1000, "{native}");
-            let compare = |ran: &str| {
-                let differ = native.lines().zip(ran.lines()).filter(|(native, ran)| native != ran);
-                let differ: Vec<_> = differ.collect();
-                assert!(differ.is_empty() && native.len() == ran.len(), "{differ:#?}");
-            };
-            let script = |user| {
-                format!("mkdir /tmp/{user}{spelling} && endings /tmp/{user}{spelling} {spelling}")
-            };
-            compare(image.sh_as_bob(&script("bob")).ok());
-            compare(image.sh(&script("root")).ok());
+            compare(image, "endings", spelling, 1000);
         }
+    });
+}
+
+#[test]
+fn unusual_arguments_mean_what_they_mean_to_the_kernel() {
+    with_program("arguments", include_str!("arguments.c"), |image: &Image| {
+        compare(image, "arguments", "", 40);
+        let script = "cat /proc/sys/kernel/hostname; cd /proc/sys/kernel; cat hostname";
+        assert_eq!(image.sh(script).ok(), "builder\nbuilder\n");
+        image.sh("echo root > /tmp/file; chmod 644 /tmp/file").ok();
+        let mut noatime = Image::step(&["dd", "if=/tmp/file", "iflag=noatime", "status=none"]);
+        assert_eq!(image.run(&noatime).ok(), "root\n");
+        noatime.user = kiln_runner::Credentials { uid: 1000, gid: 1000, groups: Vec::new() };
+        assert_eq!(image.run(&noatime).code(), 1);
     });
 }
 

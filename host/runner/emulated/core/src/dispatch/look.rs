@@ -2,8 +2,8 @@
 
 use super::{Answer, Call, Later, fd_value, int, uint};
 use crate::abi::{
-    AT_FDCWD, O_ACCMODE, O_CREAT, O_EXCL, O_NONBLOCK, O_PATH, O_WRONLY, OpenHow, RESOLVE_BENEATH,
-    RESOLVE_IN_ROOT,
+    AT_FDCWD, O_ACCMODE, O_CREAT, O_EXCL, O_NONBLOCK, O_PATH, O_TMPFILE_BIT, O_VALID, O_WRONLY,
+    OpenHow, RESOLVE_BENEATH, RESOLVE_IN_ROOT,
 };
 use crate::arch::nr;
 use crate::buf::PathBuf;
@@ -56,18 +56,31 @@ impl<G: Guest> Call<'_, '_, G> {
 
     pub(super) fn openat2(mut self) -> Result<Answer> {
         let a = self.a;
+        /// The longest structure that the kernel takes: a page.
+        const MOST: usize = 4096;
         let mut bytes = [0; 24];
         if a[3] < bytes.len() {
             return Err(Errno::INVAL);
         }
-        // A longer structure from the future: only zeros may follow.
-        if a[3] > bytes.len() {
+        if a[3] > MOST {
             return Err(Errno::TOOBIG);
         }
         self.world.guest.read(a[2], &mut bytes)?;
+        // A longer structure from the future: only zeros may follow.
+        for at in bytes.len()..a[3] {
+            let mut byte = [0];
+            self.world.guest.read(a[2] + at, &mut byte)?;
+            if byte != [0] {
+                return Err(Errno::TOOBIG);
+            }
+        }
         let word = |at: usize| u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap_or_default());
         let how = OpenHow { flags: word(0), mode: word(8), resolve: word(16) };
         let mode = u32::try_from(how.mode).map_err(|_| Errno::INVAL)?;
+        let makes = how.flags & (O_CREAT | O_TMPFILE_BIT) != 0;
+        if how.flags & !O_VALID != 0 || mode & !if makes { 0o7777 } else { 0 } != 0 {
+            return Err(Errno::INVAL);
+        }
         if how.resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT) == 0 {
             // Restrictions that only forbid links and mounts are kept by the kernel's own means
             // where it resolves alone; the walk does not know them.
@@ -136,6 +149,9 @@ impl<G: Guest> Call<'_, '_, G> {
         out: usize,
         room: usize,
     ) -> Result<usize> {
+        if int(room) <= 0 {
+            return Err(Errno::INVAL);
+        }
         self.path(path, 0)?;
         self.world.readlink(self.scratch, dirfd)?;
         let target = self.scratch.other.bytes();
