@@ -78,6 +78,7 @@ impl<G: Guest> World<'_, G> {
 
     fn get_groups(&self, room: usize, list: usize) -> Result<usize> {
         let count = self.cred.groups().count();
+        let room = usize::try_from(id(room).cast_signed()).map_err(|_| Errno::INVAL)?;
         if room == 0 {
             return Ok(count);
         }
