@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use kiln_dockerfile::Instruction;
+use kiln_dockerfile::platform::Platform;
 use kiln_image::config;
 use kiln_image::manifest::Descriptor;
 use kiln_image::store::Store;
@@ -186,8 +187,20 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    /// Which runners can take a step, and why the others cannot.
-    pub(crate) fn choose_runners(&self, rootfs: &Rootfs, step: &Step) -> Choice {
+    /// Whether some runner executes programs of this architecture.
+    pub(crate) fn runs(&self, architecture: &str) -> bool {
+        architecture == Platform::local().architecture
+            || self.services.runners.iter().any(|runner| runner.runs_foreign(architecture))
+    }
+
+    /// Which runners can take a step of an image for this architecture, and why the others cannot.
+    pub(crate) fn choose_runners(
+        &self,
+        rootfs: &Rootfs,
+        step: &Step,
+        architecture: &str,
+    ) -> Choice {
+        let is_foreign = architecture != Platform::local().architecture;
         let mut refusals = Vec::new();
         let mut usable = Vec::new();
         for runner in &self.services.runners {
@@ -196,6 +209,11 @@ impl<'a> Engine<'a> {
             }
             if let Err(reason) = runner.available() {
                 refusals.push((runner.kind(), reason.to_string()));
+                continue;
+            }
+            if is_foreign && !runner.runs_foreign(architecture) {
+                let reason = format!("it does not run programs for {architecture} here");
+                refusals.push((runner.kind(), reason));
                 continue;
             }
             match runner.eligible(rootfs, step) {
@@ -207,8 +225,13 @@ impl<'a> Engine<'a> {
     }
 
     /// The runners that can take a step, best first.
-    pub(crate) fn runners_for(&self, rootfs: &Rootfs, step: &Step) -> Result<Vec<Arc<dyn Runner>>> {
-        let Choice { usable, refusals } = self.choose_runners(rootfs, step);
+    pub(crate) fn runners_for(
+        &self,
+        rootfs: &Rootfs,
+        step: &Step,
+        architecture: &str,
+    ) -> Result<Vec<Arc<dyn Runner>>> {
+        let Choice { usable, refusals } = self.choose_runners(rootfs, step, architecture);
         if usable.is_empty() {
             let reasons = if refusals.is_empty() {
                 "this kiln has no such runner".to_owned()

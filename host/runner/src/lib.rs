@@ -103,6 +103,12 @@ pub trait Runner: Send + Sync {
         Vec::new()
     }
 
+    /// Whether this runner executes programs of another architecture (`GOARCH`) than this machine's.
+    fn runs_foreign(&self, architecture: &str) -> bool {
+        let _ = architecture;
+        false
+    }
+
     /// Whether this runner can take the step, decided without running anything of it.
     ///
     /// # Errors

@@ -103,7 +103,7 @@ impl StageRun<'_> {
             limits: Limits::default(),
             cancel: self.cx.request.cancel.clone(),
         };
-        let choice = self.cx.choose_runners(&rootfs, &step);
+        let choice = self.cx.choose_runners(&rootfs, &step, &self.config.architecture);
         let usable = choice.usable.iter().map(|runner| runner.kind()).collect();
         Ok(PlannedRunners { usable, refusals: choice.refusals })
     }

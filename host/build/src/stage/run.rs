@@ -114,7 +114,7 @@ impl StageRun<'_> {
         let local = Platform::local();
         // What the base says of itself counts: it may be there for one platform alone.
         let (os, architecture) = (&self.config.os, &self.config.architecture);
-        if *os != local.os || *architecture != local.architecture {
+        if *os != local.os || !self.cx.runs(architecture) {
             return Err(BuildError::new(
                 ErrorKind::Environment,
                 format!("RUN for {os}/{architecture} on a {local} machine is not supported"),
@@ -213,7 +213,7 @@ impl StageRun<'_> {
             return Err(BuildError::input("RUN: an argument or a variable holds a NUL byte"));
         }
         let sink = StepOutput { cx, id: self.step };
-        let runners = cx.runners_for(rootfs, &step)?;
+        let runners = cx.runners_for(rootfs, &step, &self.config.architecture)?;
         for (position, runner) in runners.iter().enumerate() {
             if runner.kind() != Kind::Wasi {
                 self.filesystem.settle();
