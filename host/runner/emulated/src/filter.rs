@@ -9,6 +9,7 @@ mod descriptors;
 mod lists;
 mod sockets;
 
+use kiln_emulated_core::arch::i386::{self, Way};
 use kiln_emulated_core::arch::{
     AUDIT_ARCH, BY_DESCRIPTOR_ONLY, CLONE_THREAD, CLONE_VM, EMULATED, FOREIGN_ABI_BIT, LOADER_BASE,
     LOADER_SPAN, NEWEST, REFUSED, nr,
@@ -175,17 +176,48 @@ pub(crate) fn program(no_network: bool, guarded: bool, end_fd: i32) -> Vec<u8> {
     );
     actions.sort_by_key(|&(number, _)| number);
 
-    let mut program = Program { code: Vec::new(), no_network, guarded, end_fd };
+    let mut program =
+        Program { code: Vec::new(), no_network, guarded, end_fd, handler: Handler::Loader };
     program.emit(LOAD, ARCH);
     program.emit_test(EQUAL, AUDIT_ARCH, 1, 0);
-    program.emit(RETURN, ERRNO | ENOSYS);
+    let jump = program.jump();
     program.emit(LOAD, NUMBER);
     // Numbers of the x32 ABI are above all of ours, so one test refuses both.
     const { assert!(NEWEST < FOREIGN_ABI_BIT) };
     program.emit_test(AT_LEAST, NEWEST + 1, 0, 1);
     program.emit(RETURN, ERRNO | ENOSYS);
     program.tree(&actions);
+    program.land(jump);
+    program.emit_test(EQUAL, i386::AUDIT_ARCH, 1, 0);
+    program.emit(RETURN, ERRNO | ENOSYS);
+    program.emit(LOAD, NUMBER);
+    program.handler = Handler::Gates;
+    program.ranges(&of_i386(&actions));
     program.code.iter().flat_map(bytes).collect()
+}
+
+/// What happens to the calls of i386 programs, given what happens to those of x86_64: each from this
+/// number on.
+fn of_i386(actions: &[(u32, Action)]) -> Vec<(u32, Action)> {
+    let same = |number| {
+        let at = actions.binary_search_by_key(&number, |&(number, _)| number);
+        at.ok().and_then(|at| actions.get(at)).map_or(Action::Return(ALLOW), |&(_, action)| action)
+    };
+    let action = |way| match way {
+        Way::Kernel => Action::Return(ALLOW),
+        Way::Refused(errno) => Action::Return(ERRNO | errno.cast_unsigned()),
+        Way::Judged(number) => same(number),
+        Way::Same(_) | Way::Short(_) | Way::Own => Action::Return(TRAP),
+    };
+    let mut ranges: Vec<(u32, Action)> = Vec::new();
+    let end = i386::CALLS.last().map_or(0, |&(number, _, _)| number + 1);
+    for number in 0..=end {
+        let action = i386::way(number).map_or(Action::Return(ERRNO | ENOSYS), action);
+        if ranges.last().is_none_or(|&(_, last)| last != action) {
+            ranges.push((number, action));
+        }
+    }
+    ranges
 }
 
 fn bytes(instruction: &Instruction) -> [u8; 8] {
@@ -197,11 +229,20 @@ fn bytes(instruction: &Instruction) -> [u8; 8] {
     bytes
 }
 
+/// Where the handler makes its calls from.
+#[derive(Clone, Copy, Debug)]
+enum Handler {
+    Loader,
+    /// Of i386 programs, see [`i386::GATES`].
+    Gates,
+}
+
 struct Program {
     code: Vec<Instruction>,
     no_network: bool,
     guarded: bool,
     end_fd: i32,
+    handler: Handler,
 }
 
 impl Program {
@@ -226,15 +267,41 @@ impl Program {
                 let (left, right) = actions.split_at(actions.len() / 2);
                 let pivot = right.first().map_or(0, |&(number, _)| number);
                 self.emit_test(AT_LEAST, pivot, 0, 1);
-                let jump = self.code.len();
-                self.emit(JUMP, 0);
+                let jump = self.jump();
                 self.tree(left);
-                let distance = self.code.len() - jump - 1;
-                if let Some(instruction) = self.code.get_mut(jump) {
-                    instruction.value = u32::try_from(distance).unwrap_or(0);
-                }
+                self.land(jump);
                 self.tree(right);
             }
+        }
+    }
+
+    /// The tree over ranges, the first of which starts at zero.
+    fn ranges(&mut self, ranges: &[(u32, Action)]) {
+        match ranges {
+            [] => {}
+            [(_, action)] => self.leaf(*action),
+            _ => {
+                let (left, right) = ranges.split_at(ranges.len() / 2);
+                let pivot = right.first().map_or(0, |&(number, _)| number);
+                self.emit_test(AT_LEAST, pivot, 0, 1);
+                let jump = self.jump();
+                self.ranges(left);
+                self.land(jump);
+                self.ranges(right);
+            }
+        }
+    }
+
+    /// A jump to where [`Program::land`] will be called.
+    fn jump(&mut self) -> usize {
+        self.emit(JUMP, 0);
+        self.code.len() - 1
+    }
+
+    fn land(&mut self, jump: usize) {
+        let distance = self.code.len() - jump - 1;
+        if let Some(instruction) = self.code.get_mut(jump) {
+            instruction.value = u32::try_from(distance).unwrap_or(0);
         }
     }
 
@@ -340,12 +407,16 @@ impl Program {
         self.guard(0);
     }
 
-    /// Traps, save for calls from the loader's text. Six instructions.
+    /// Traps, save for calls of the handler's. Six instructions.
     fn emulate(&mut self, inside: u32) {
         self.emit(LOAD, POINTER_HIGH);
-        self.emit_test(EQUAL, u32::try_from(LOADER_BASE >> 32).unwrap_or(0), 0, 3);
+        let (high, limit, above) = match self.handler {
+            Handler::Loader => (u32::try_from(LOADER_BASE >> 32).unwrap_or(0), LOADER_SPAN, 1),
+            Handler::Gates => (0, i386::GATES, 0),
+        };
+        self.emit_test(EQUAL, high, 0, 3);
         self.emit(LOAD, POINTER_LOW);
-        self.emit_test(AT_LEAST, LOADER_SPAN, 1, 0);
+        self.emit_test(AT_LEAST, limit, above, 1 - above);
         self.emit(RETURN, inside);
         self.emit(RETURN, TRAP);
     }

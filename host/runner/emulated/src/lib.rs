@@ -67,6 +67,10 @@ impl Runner for EmulatedRunner {
         probe::checks(work_dir)
     }
 
+    fn runs_foreign(&self, architecture: &str) -> bool {
+        architecture == "386"
+    }
+
     fn eligible(&self, rootfs: &Rootfs, _step: &Step) -> Result<(), String> {
         if rootfs.ownership() == Ownership::Kernel {
             return Err("the rootfs keeps owners in the kernel; this runner needs a ledger".into());
@@ -245,7 +249,8 @@ fn outcome(step: &Step, reports: &[Report]) -> Result<Outcome, RunError> {
             Report::NoProgram(errno) => {
                 let code = if errno == Errno::NOENT.raw_os_error() { 127 } else { 126 };
                 if errno == Errno::NOEXEC.raw_os_error() {
-                    let reason = "neither a script nor a program for x86_64 (ENOEXEC)".to_owned();
+                    let reason =
+                        "neither a script nor a program for x86_64 or i386 (ENOEXEC)".to_owned();
                     return Err(RunError::CannotStart { program, reason, code });
                 }
                 return cannot("", errno, code);

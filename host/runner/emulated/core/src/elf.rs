@@ -1,4 +1,4 @@
-//! ELF headers of a 64-bit program: what is to be mapped where.
+//! ELF headers of a program: what is to be mapped where.
 
 /// Most program headers looked at; real programs have about a dozen, and the first page holds 72.
 pub const MAX_SEGMENTS: usize = 64;
@@ -10,11 +10,20 @@ const PAGE: u64 = 4096;
 const LOAD: u32 = 1;
 /// `PT_INTERP`
 const INTERP: u32 = 3;
+/// `PT_GNU_STACK`
+const STACK: u32 = 0x6474_e551;
 /// The machine that programs must be for.
 #[cfg(target_arch = "x86_64")]
 const MACHINE: u16 = 62;
 #[cfg(target_arch = "aarch64")]
 const MACHINE: u16 = 183;
+/// The machine of the 32-bit programs that run here too.
+#[cfg(target_arch = "x86_64")]
+const NARROW_MACHINE: Option<u16> = Some(3);
+#[cfg(target_arch = "aarch64")]
+const NARROW_MACHINE: Option<u16> = None;
+/// Where 32-bit programs must end: above lie their stack and what the loader keeps for them.
+const NARROW_END: u64 = 0xf000_0000;
 
 /// A part of the file to be mapped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,9 +40,60 @@ pub struct Segment {
     pub protection: u32,
 }
 
+/// Where the fields of the headers lie: those of ELF64, those of ELF32.
+struct Layout {
+    is_narrow: bool,
+    table: usize,
+    entry_size: usize,
+    count: usize,
+    entry_len: usize,
+    flags: usize,
+    /// Offset, address, size in the file, size in memory, alignment.
+    fields: [usize; 5],
+}
+
+const WIDE: Layout = Layout {
+    is_narrow: false,
+    table: 32,
+    entry_size: 54,
+    count: 56,
+    entry_len: 56,
+    flags: 4,
+    fields: [8, 16, 32, 40, 48],
+};
+const NARROW: Layout = Layout {
+    is_narrow: true,
+    table: 28,
+    entry_size: 42,
+    count: 44,
+    entry_len: 32,
+    flags: 24,
+    fields: [4, 8, 16, 20, 28],
+};
+
+impl Layout {
+    fn of(file: &[u8]) -> Option<&'static Self> {
+        let machine = half(file, 18);
+        match file.get(..6)? {
+            b"\x7fELF\x02\x01" if machine == Some(MACHINE) => Some(&WIDE),
+            b"\x7fELF\x01\x01" if machine.is_some() && machine == NARROW_MACHINE => Some(&NARROW),
+            _ => None,
+        }
+    }
+
+    /// A word of this class.
+    fn word(&self, bytes: &[u8], at: usize) -> Option<u64> {
+        if self.is_narrow { long(bytes, at).map(u64::from) } else { word(bytes, at) }
+    }
+}
+
 /// A program's headers.
 #[derive(Clone, Copy, Debug)]
 pub struct Program {
+    /// Whether it is a 32-bit program.
+    pub is_narrow: bool,
+    /// Whether its stack is to be executable: it says so, or is older than the saying.
+    pub executable_stack: bool,
     /// Entry point, before the bias.
     pub entry: u64,
     /// Whether it may be loaded anywhere.
@@ -59,31 +119,31 @@ impl Program {
         self.segments.get(..self.count).unwrap_or(&[])
     }
 
-    /// Whether a file's first bytes are those of a program for another machine, or a 32-bit one.
+    /// Whether a file's first bytes are those of a program that does not run here: for another machine.
     #[must_use]
     pub fn is_foreign(file: &[u8]) -> bool {
         let is_program = file.starts_with(b"\x7fELF") && matches!(half(file, 16), Some(2 | 3));
-        is_program && (file.get(4) == Some(&1) || half(file, 18) != Some(MACHINE))
+        is_program && Layout::of(file).is_none()
     }
 
     /// Reads the headers from a file's first [`HEADERS`] bytes; `None`: not a program for us.
     #[must_use]
     pub fn parse(file: &[u8]) -> Option<Self> {
-        let identity = file.get(..16)?;
-        if !identity.starts_with(b"\x7fELF\x02\x01") {
-            return None;
-        }
+        let layout = Layout::of(file)?;
         let kind = half(file, 16)?;
-        if half(file, 18)? != MACHINE || !(kind == 2 || kind == 3) {
+        if !(kind == 2 || kind == 3) {
             return None;
         }
-        let table = usize::try_from(word(file, 32)?).ok()?;
-        let count = usize::from(half(file, 56)?);
-        if half(file, 54)? != 56 || count > MAX_SEGMENTS {
+        let table = usize::try_from(layout.word(file, layout.table)?).ok()?;
+        let count = usize::from(half(file, layout.count)?);
+        let length = layout.entry_len;
+        if usize::from(half(file, layout.entry_size)?) != length || count > MAX_SEGMENTS {
             return None;
         }
         let mut program = Self {
-            entry: word(file, 24)?,
+            is_narrow: layout.is_narrow,
+            executable_stack: true,
+            entry: layout.word(file, 24)?,
             relocatable: kind == 3,
             headers: 0,
             header_count: count as u64,
@@ -94,33 +154,36 @@ impl Program {
             alignment: PAGE,
         };
         for index in 0..count {
-            let header = file.get(table.checked_add(index * 56)?..)?.get(..56)?;
+            let header = file.get(table.checked_add(index * length)?..)?.get(..length)?;
+            let [offset, _, size, ..] = layout.fields;
             match long(header, 0)? {
-                LOAD => program.add(header, table as u64)?,
+                LOAD => program.add(layout, header, table as u64)?,
                 INTERP => {
-                    let length = usize::try_from(word(header, 32)?).ok()?;
-                    program.interpreter = Some((word(header, 8)?, length));
+                    let length = usize::try_from(layout.word(header, size)?).ok()?;
+                    program.interpreter = Some((layout.word(header, offset)?, length));
                 }
+                STACK => program.executable_stack = long(header, layout.flags)? & 1 != 0,
                 _ => {}
             }
         }
         (program.count > 0).then_some(program)
     }
 
-    fn add(&mut self, header: &[u8], table: u64) -> Option<()> {
-        let flags = long(header, 4)?;
+    fn add(&mut self, layout: &Layout, header: &[u8], table: u64) -> Option<()> {
+        let flags = long(header, layout.flags)?;
+        let [offset, address, file_size, memory_size, alignment] = layout.fields;
         let segment = Segment {
-            offset: word(header, 8)?,
-            address: word(header, 16)?,
-            file_size: word(header, 32)?,
-            memory_size: word(header, 40)?,
+            offset: layout.word(header, offset)?,
+            address: layout.word(header, address)?,
+            file_size: layout.word(header, file_size)?,
+            memory_size: layout.word(header, memory_size)?,
             protection: ((flags & 4) >> 2) | (flags & 2) | ((flags & 1) << 2),
         };
-        let alignment = word(header, 48)?;
+        let alignment = layout.word(header, alignment)?;
         let end = segment.address.checked_add(segment.memory_size)?;
         // Above the user half, or not mappable: the kernel would refuse too.
         let sound = segment.file_size <= segment.memory_size
-            && end < 1 << 47
+            && end < if layout.is_narrow { NARROW_END } else { 1 << 47 }
             && segment.offset.checked_add(segment.file_size)? < 1 << 62
             && segment.address % PAGE == segment.offset % PAGE;
         if !sound {
@@ -177,8 +240,11 @@ mod tests {
     fn programs_of_other_machines_are_told_apart() {
         let mut head = [0; 64];
         head[..6].copy_from_slice(b"\x7fELF\x01\x01");
-        (head[16], head[18]) = (2, 3);
+        // A 32-bit one for ARM, one for i386.
+        (head[16], head[18]) = (2, 40);
         assert!(Program::is_foreign(&head));
+        head[18] = 3;
+        assert!(!Program::is_foreign(&head));
         (head[4], head[18]) = (2, 62);
         assert!(!Program::is_foreign(&head));
         head[18] = 183;

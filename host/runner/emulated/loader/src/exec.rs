@@ -35,14 +35,29 @@ const MAX_INTERPRETER: usize = 1024;
 /// Root, whatever the guest is: an ELF interpreter needs no permission of the user's.
 static ROOT: Credentials = Credentials::new();
 
+/// The guest's arguments and environment.
+#[derive(Clone, Copy)]
+pub struct Strings {
+    pub argv: usize,
+    pub envp: usize,
+    /// Bytes of a pointer in them.
+    pub width: usize,
+}
+
 /// execveat(2); returns only when it failed.
-pub fn execute(slot: &mut Slot, dirfd: i32, pointers: [usize; 3], flags: u32, mask: u64) -> Errno {
-    let [path, argv, envp] = pointers;
+pub fn execute(
+    slot: &mut Slot,
+    dirfd: i32,
+    path: usize,
+    strings: Strings,
+    flags: u32,
+    mask: u64,
+) -> Errno {
     let read = InProcess.read_str(path, slot.scratch.path.space());
     let result = read.and_then(|length| {
         slot.scratch.path.filled(length);
         let image = world().image(&mut slot.scratch, dirfd, flags)?;
-        let result = with_interpreter(slot, &image, [argv, envp], mask);
+        let result = with_interpreter(slot, &image, strings, mask);
         InProcess.close(image.fd);
         result
     });
@@ -55,7 +70,7 @@ pub fn execute(slot: &mut Slot, dirfd: i32, pointers: [usize; 3], flags: u32, ma
 fn with_interpreter(
     slot: &mut Slot,
     image: &Image,
-    pointers: [usize; 2],
+    strings: Strings,
     mask: u64,
 ) -> Result<Infallible> {
     let length = InProcess.read_head(image.fd, &mut slot.head)?;
@@ -74,15 +89,15 @@ fn with_interpreter(
         Some((offset, length)) => Some(open_interpreter(slot, image.fd, offset, length)?),
         None => None,
     };
-    let result = replace(slot, image, interpreter, pointers, mask);
+    let result = replace(slot, image, interpreter, strings, mask);
     if let Some(interpreter) = interpreter {
         InProcess.close(interpreter);
     }
     result
 }
 
-const FOREIGN: &[u8] = b": a program for another machine or a 32-bit one, which the emulated \
-    runner does not run; --runner namespaces does where the kernel can\n";
+const FOREIGN: &[u8] = b": a program for another machine, which the emulated runner does not run; \
+    --runner namespaces does where the kernel can\n";
 const TAKEN: &[u8] = b": a program linked to fixed addresses beyond 0x700000000000, which are the \
     emulated runner's own; link it lower or as position-independent, or use --runner namespaces\n";
 
@@ -117,12 +132,12 @@ fn replace(
     slot: &mut Slot,
     image: &Image,
     interpreter: Option<i32>,
-    [argv, envp]: [usize; 2],
+    Strings { argv, envp, width }: Strings,
     mask: u64,
 ) -> Result<Infallible> {
     let exe_at = write_text(slot, image, interpreter)?;
-    let arguments = count(argv)?;
-    let variables = count(envp)?;
+    let arguments = count(argv, width)?;
+    let variables = count(envp, width)?;
     // Two strings of ours, two NULLs, and at most three words for each script.
     let needed = arguments + variables + 5 + 3 * image.scripts.count();
     let mut mapped = None;
@@ -140,7 +155,14 @@ fn replace(
     };
     let mut array = Array { pointers, used: 0 };
     let new_argv = if image.scripts.count() == 0 && arguments > 0 {
-        argv
+        if width == size_of::<usize>() {
+            argv
+        } else {
+            let start = array.here();
+            array.copy(argv, width, 0, arguments)?;
+            array.push(0);
+            start
+        }
     } else {
         let start = array.here();
         for index in (0..image.scripts.count()).rev() {
@@ -151,14 +173,14 @@ fn replace(
             }
         }
         array.push(slot.scratch.path.c().with_nul().as_ptr() as usize);
-        array.copy(argv, 1, arguments)?;
+        array.copy(argv, width, 1, arguments)?;
         array.push(0);
         start
     };
     let new_envp = array.here();
     array.push(slot.text.as_ptr() as usize);
     array.push(slot.text.as_ptr() as usize + exe_at);
-    array.copy(envp, 0, variables)?;
+    array.copy(envp, width, 0, variables)?;
     array.push(0);
 
     let errno = enter(slot, new_argv, new_envp, mask);
@@ -263,28 +285,29 @@ impl Array<'_> {
     }
 
     /// Copies the guest's pointers from `first` up to `end`.
-    fn copy(&mut self, array: usize, first: usize, end: usize) -> Result<()> {
+    fn copy(&mut self, array: usize, width: usize, first: usize, end: usize) -> Result<()> {
         for index in first..end {
-            let pointer = pointer_at(array, index)?;
+            let pointer = pointer_at(array, width, index)?;
             self.push(pointer);
         }
         Ok(())
     }
 }
 
-fn pointer_at(array: usize, index: usize) -> Result<usize> {
+fn pointer_at(array: usize, width: usize, index: usize) -> Result<usize> {
+    // The low bytes come first.
     let mut bytes = [0; size_of::<usize>()];
-    InProcess.read(array + index * size_of::<usize>(), &mut bytes)?;
+    InProcess.read(array + index * width, bytes.get_mut(..width).unwrap_or(&mut []))?;
     Ok(usize::from_ne_bytes(bytes))
 }
 
 /// Length of a NULL-terminated array; a null pointer is an empty one.
-fn count(array: usize) -> Result<usize> {
+fn count(array: usize, width: usize) -> Result<usize> {
     if array == 0 {
         return Ok(0);
     }
     for index in 0..MAX_POINTERS {
-        if pointer_at(array, index)? == 0 {
+        if pointer_at(array, width, index)? == 0 {
             return Ok(index);
         }
     }

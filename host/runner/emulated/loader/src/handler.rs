@@ -2,6 +2,7 @@
 
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+use kiln_emulated_core::arch::i386::AUDIT_ARCH as AUDIT_ARCH_I386;
 use kiln_emulated_core::arch::nr;
 use kiln_emulated_core::dispatch::{Answer, Later, dispatch};
 use kiln_emulated_core::errno::{Errno, Result};
@@ -10,16 +11,16 @@ use kiln_emulated_core::message::HEADER;
 
 use crate::broker;
 use crate::entry::{again_gate, later_gate, signal_entry, signal_return};
-use crate::exec;
+use crate::exec::{self, Strings};
 use crate::guest::InProcess;
 use crate::process::world;
 use crate::slots::{Pending, Slot, claim_pending};
 use crate::system::{call, checked, die};
-use crate::{connect, sharing, shortcut, sysv, trace, wait};
+use crate::{connect, i386, sharing, shortcut, sysv, trace, wait};
 
 /// `SIGSYS`
-const SIGSYS: usize = 31;
-const SIGSYS_BIT: u64 = 1 << (SIGSYS - 1);
+pub const SIGSYS: usize = 31;
+pub const SIGSYS_BIT: u64 = 1 << (SIGSYS - 1);
 /// `SA_SIGINFO | SA_RESTORER | SA_ONSTACK`
 const FLAGS: u64 = 4 | 0x0400_0000 | 0x0800_0000;
 /// `SIG_SETMASK`
@@ -37,18 +38,22 @@ pub struct Context {
     r13: u64,
     r14: u64,
     r15: u64,
-    rdi: u64,
-    rsi: u64,
-    rbp: u64,
-    rbx: u64,
-    rdx: u64,
-    rax: u64,
-    rcx: u64,
-    rsp: u64,
-    rip: u64,
-    rest: [u64; 15],
+    pub rdi: u64,
+    pub rsi: u64,
+    pub rbp: u64,
+    pub rbx: u64,
+    pub rdx: u64,
+    pub rax: u64,
+    pub rcx: u64,
+    pub rsp: u64,
+    pub rip: u64,
+    flags: u64,
+    /// Code segment, and others.
+    pub cs: u16,
+    segments: [u16; 3],
+    rest: [u64; 13],
     /// The guest's signal mask.
-    mask: u64,
+    pub mask: u64,
 }
 
 const _: () = assert!(core::mem::offset_of!(Context, mask) == 296);
@@ -94,17 +99,25 @@ pub unsafe extern "C" fn handle(
     slot: *mut Slot,
 ) -> *const AtomicU32 {
     // SAFETY: the kernel's siginfo and context, alive until sigreturn; the slot is ours.
-    let (number, context, slot) =
-        unsafe { (info.add(24).cast::<u32>().read(), &mut *context, &mut *slot) };
+    let (number, arch, context, slot) = unsafe {
+        let number = info.add(24).cast::<u32>();
+        (number.read(), number.add(1).read(), &mut *context, &mut *slot)
+    };
+    if arch == AUDIT_ARCH_I386 {
+        i386::answer(context, slot, number);
+        return slot.owner;
+    }
     let a = context.arguments();
     match number {
         nr::EXECVE => {
-            let errno = exec::execute(slot, -100, [a[0], a[1], a[2]], 0, context.mask);
+            let strings = Strings { argv: a[1], envp: a[2], width: 8 };
+            let errno = exec::execute(slot, -100, a[0], strings, 0, context.mask);
             context.answer(errno.negated());
         }
         nr::EXECVEAT => {
+            let strings = Strings { argv: a[2], envp: a[3], width: 8 };
             let errno =
-                exec::execute(slot, a[0] as i32, [a[1], a[2], a[3]], a[4] as u32, context.mask);
+                exec::execute(slot, a[0] as i32, a[1], strings, a[4] as u32, context.mask);
             context.answer(errno.negated());
         }
         nr::RT_SIGPROCMASK => {

@@ -10,7 +10,7 @@ use kiln_emulated_core::config::{RULES_FD, STATUS_FD};
 use kiln_emulated_core::errno::{Errno, Result};
 use kiln_emulated_core::guest::Guest;
 
-use crate::exec::execute;
+use crate::exec::{Strings, execute};
 use crate::guest::InProcess;
 use crate::process::{self, config, world};
 use crate::sharing::own;
@@ -219,12 +219,13 @@ fn run_program(slot: &mut Slot) -> Errno {
     let start = config().start;
     let (argv, count) = pointers(start.argv);
     let (envp, _) = pointers(start.env);
+    let strings = Strings { argv, envp, width: size_of::<usize>() };
     let name = start.argv.split(|&byte| byte == 0).next().unwrap_or(&[]);
     if count == 0 || name.is_empty() {
         return Errno::NOENT;
     }
     if name.contains(&b'/') {
-        return execute(slot, AT_FDCWD, [start.argv.as_ptr() as usize, argv, envp], 0, 0);
+        return execute(slot, AT_FDCWD, start.argv.as_ptr() as usize, strings, 0, 0);
     }
     let mut result = Errno::NOENT;
     for directory in start.search.split(|&byte| byte == b':') {
@@ -236,7 +237,7 @@ fn run_program(slot: &mut Slot) -> Errno {
             continue;
         }
         let path = path.c().with_nul().as_ptr() as usize;
-        match execute(slot, AT_FDCWD, [path, argv, envp], 0, 0) {
+        match execute(slot, AT_FDCWD, path, strings, 0, 0) {
             Errno::NOENT | Errno::NOTDIR => {}
             Errno::ACCES => result = Errno::ACCES,
             errno => return errno,

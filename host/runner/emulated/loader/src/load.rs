@@ -8,18 +8,21 @@ use kiln_emulated_core::guest::Guest;
 use crate::entry::jump;
 use crate::exec::{EXE, STATE};
 use crate::guest::InProcess;
+use crate::i386::{self, Lists, low};
 use crate::process;
 use crate::sharing::{Own, begin};
 use crate::system::{MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_WRITE, call, die, map, plain};
 use crate::{handler, slots, trace};
 
-const PAGE: usize = 4096;
+pub const PAGE: usize = 4096;
 /// Where the kernel puts position-independent programs (`ELF_ET_DYN_BASE`).
 const PROGRAM_BASE: usize = 0x5555_5555_4000;
+/// The same for 32-bit programs.
+const NARROW_BASE: usize = 0x5655_5000;
 /// `MAP_NORESERVE`
-const MAP_NORESERVE: usize = 0x4000;
+pub const MAP_NORESERVE: usize = 0x4000;
 /// `MAP_FIXED_NOREPLACE`
-const MAP_FIXED_NOREPLACE: usize = 0x10_0000;
+pub const MAP_FIXED_NOREPLACE: usize = 0x10_0000;
 
 /// What the loader left for itself.
 struct Orders {
@@ -37,7 +40,7 @@ pub fn is_guest_start(first: *const u8) -> bool {
         && STATE.iter().enumerate().all(|(at, &byte)| unsafe { *first.add(at) } == byte)
 }
 
-fn string(start: usize) -> &'static [u8] {
+pub fn string(start: usize) -> &'static [u8] {
     let mut length = 0;
     // SAFETY: an argument or environment string of the kernel's: it ends with NUL and lives in the
     // stack area for as long as the process.
@@ -86,9 +89,23 @@ pub unsafe fn start(stack: *mut usize) -> ! {
         // SAFETY: AT_RANDOM points to 16 bytes.
         unsafe { (*value as *const u64).read_unaligned() as usize }
     });
-    let hint = PROGRAM_BASE + (random & 0x0fff_ffff) * PAGE;
-    let program = map_program(orders.program, hint);
-    let interpreter = orders.interpreter.map(|file| map_program(file, 0));
+    let parsed = read_program(orders.program);
+    if parsed.is_narrow {
+        low::set_up();
+    }
+    let hint = if parsed.is_narrow {
+        NARROW_BASE + (random & 0xff) * PAGE
+    } else {
+        PROGRAM_BASE + (random & 0x0fff_ffff) * PAGE
+    };
+    let program = map_program(orders.program, &parsed, hint);
+    let interpreter = orders.interpreter.map(|file| {
+        let interpreter = read_program(file);
+        if interpreter.is_narrow != parsed.is_narrow {
+            die("the program's interpreter is for another machine");
+        }
+        map_program(file, &interpreter, 0)
+    });
     let entry = interpreter.as_ref().map_or(program.entry, |interpreter| interpreter.entry);
     let base = interpreter.as_ref().map_or(0, |interpreter| interpreter.base);
     let [uid, euid, _] = own.cred.three(Which::User);
@@ -112,10 +129,17 @@ pub unsafe fn start(stack: *mut usize) -> ! {
         }
     }
     name_thread(orders.name);
+    trace::tell_started();
     let range = (program.base, program.end);
+    if parsed.is_narrow {
+        // SAFETY: the kernel's stack; what is the guest's comes after the loader's two strings.
+        let lists = unsafe { Lists::new(stack, environment.add(2), auxiliary) };
+        low::start_heap(program.end + (random >> 8 & 0x1fff) * PAGE);
+        // SAFETY: the program is mapped, and nothing of the loader's is needed any more.
+        unsafe { i386::start(&lists, range, parsed.executable_stack, entry) }
+    }
     // SAFETY: the kernel's stack; the exe string is the last before the guest's environment.
     unsafe { describe(stack, environment.add(2), exe + string(exe).len() + 1, auxiliary, range) };
-    trace::tell_started();
     // Our two strings leave the environment: what is before them moves up.
     // SAFETY: the words from `stack` to the first of our strings move by two words, over them.
     unsafe {
@@ -177,8 +201,6 @@ unsafe fn describe(
     auxiliary: *mut usize,
     (low, high): (usize, usize),
 ) {
-    /// `PR_SET_MM`, `PR_SET_MM_MAP`, the size of `struct prctl_mm_map`
-    const SET_MAP: [usize; 4] = [35, 14, 0, 104];
     // SAFETY: the caller's contract; the vector ends with AT_NULL, whose value is counted too.
     let (arguments, state, last, size) = unsafe {
         let mut last = strings;
@@ -196,7 +218,19 @@ unsafe fn describe(
         (first, state, last, end.add(2) as usize - auxiliary as usize)
     };
     let heap = plain(nr::BRK, [0; 6]).unwrap_or(0);
-    let stack = stack as usize;
+    let vector = [auxiliary as usize, size];
+    tell_kernel([low, high, heap, stack as usize], [arguments, state, strings, last], vector);
+}
+
+/// `prctl(PR_SET_MM)`: where the program lies and ends, its heap and its stack; its arguments and their
+/// end, its environment and the end of that; its auxiliary vector and the length.
+pub fn tell_kernel(
+    [low, high, heap, stack]: [usize; 4],
+    [arguments, arguments_end, environment, environment_end]: [usize; 4],
+    [auxiliary, size]: [usize; 2],
+) {
+    /// `PR_SET_MM`, `PR_SET_MM_MAP`, the size of `struct prctl_mm_map`
+    const SET_MAP: [usize; 4] = [35, 14, 0, 104];
     let map = [
         low,
         high,
@@ -206,10 +240,10 @@ unsafe fn describe(
         heap,
         stack,
         arguments,
-        state,
-        strings,
-        last,
-        auxiliary as usize,
+        arguments_end,
+        environment,
+        environment_end,
+        auxiliary,
         size | (u32::MAX as usize) << 32,
     ];
     let [option, what, _, length] = SET_MAP;
@@ -235,24 +269,30 @@ struct Mapped {
     header_count: usize,
 }
 
-/// Maps a program; closes its file.
-fn map_program(file: i32, hint: usize) -> Mapped {
+fn read_program(file: i32) -> Program {
     let mut head = [0; HEADERS];
     let length = InProcess.read_head(file, &mut head).unwrap_or(0);
-    let Some(program) = head.get(..length).and_then(Program::parse) else {
-        die("the program changed while it was executed")
-    };
+    match head.get(..length).and_then(Program::parse) {
+        Some(program) => program,
+        None => die("the program changed while it was executed"),
+    }
+}
+
+/// Maps a program; closes its file.
+fn map_program(file: i32, program: &Program, hint: usize) -> Mapped {
     let (low, high) = (program.span.0 as usize, program.span.1 as usize);
     let size = high - low;
     let reserve = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     let bias = if program.relocatable {
         let align = program.alignment as usize;
         let slack = align - PAGE;
-        // SAFETY: a fresh mapping where the kernel finds room.
-        let Ok(start) = (unsafe { map(hint & !(align - 1), size + slack, 0, reserve, -1, 0) })
-        else {
-            die("no room for the program")
+        let found = if program.is_narrow && hint == 0 {
+            low::reserve(size + slack)
+        } else {
+            // SAFETY: a fresh mapping where the kernel finds room.
+            unsafe { map(hint & !(align - 1), size + slack, 0, reserve, -1, 0) }
         };
+        let Ok(start) = found else { die("no room for the program") };
         let aligned = (start + slack) & !(align - 1);
         let after = start + slack - aligned;
         for (unused, bytes) in [(start, aligned - start), (aligned + size, after)] {

@@ -19,6 +19,7 @@ mod entry;
 mod exec;
 mod guest;
 mod handler;
+mod i386;
 mod init;
 mod load;
 mod memory;

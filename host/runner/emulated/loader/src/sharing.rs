@@ -13,6 +13,7 @@ use core::cell::UnsafeCell;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 
+use kiln_emulated_core::arch::i386::nr32;
 use kiln_emulated_core::arch::{CLONE_VFORK, nr};
 use kiln_emulated_core::cred::Credentials;
 use kiln_emulated_core::errno::{Errno, Result};
@@ -21,6 +22,7 @@ use kiln_emulated_core::guest::Guest;
 use crate::entry::{GATE, GATES, clone_gates, vfork_gates};
 use crate::guest::InProcess;
 use crate::handler::Context;
+use crate::i386::low;
 use crate::process::world;
 use crate::root;
 use crate::slots::{children, home};
@@ -194,6 +196,25 @@ pub fn clone(context: &mut Context, number: u32, flags: usize) {
         }
         None => context.answer(Errno::AGAIN.negated()),
     }
+}
+
+/// The same for an i386 program, by the gates below 4 GiB.
+pub fn clone_i386(context: &mut Context, number: u32, flags: usize) -> Result<()> {
+    use crate::i386::gates::{CLONE_GATE, CLONES, COUNT};
+    let _ = own();
+    let words = low::words().ok_or(Errno::NOSYS)?;
+    let (waited_for, others) = words.targets.split_at(COUNT);
+    let waits = number == nr32::VFORK || flags & CLONE_VFORK as usize != 0;
+    let (targets, first) = if waits { (waited_for, 0) } else { (others, COUNT) };
+    let next = context.next() as u32;
+    let index = targets.iter().position(|target| {
+        let owner = target.compare_exchange(0, next, Relaxed, Relaxed);
+        owner.is_ok() || owner == Err(next)
+    });
+    let index = first + index.ok_or(Errno::AGAIN)?;
+    words.children.fetch_add(1, Relaxed);
+    context.call_at((CLONES + CLONE_GATE * index as u32) as usize, number);
+    Ok(())
 }
 
 /// The gate that leads to a place.

@@ -10,6 +10,7 @@ use kiln_emulated_core::arch::nr;
 use kiln_emulated_core::cred::ENCODED_LEN;
 use kiln_emulated_core::world::Scratch;
 
+use crate::i386::low;
 use crate::system::{call, die, plain};
 
 /// How many threads of a process can be inside the handler at once; more wait.
@@ -79,7 +80,7 @@ pub fn home() -> &'static AtomicU32 {
 
 /// How many children there may be in this memory beside its process.
 pub fn children() -> &'static AtomicU32 {
-    &OWNERS.0[CHILDREN]
+    low::children().unwrap_or(&OWNERS.0[CHILDREN])
 }
 
 /// A call that is made after its handler, from the gate in `entry.rs`, which knows this layout.

@@ -12,6 +12,7 @@ use kiln_emulated_core::sysv::{
 
 use crate::broker::{NO_SIGNALS, receive, reply_pair, send_request};
 use crate::guest::InProcess;
+use crate::i386::low;
 use crate::poll::{READABLE, poll};
 use crate::sharing::own;
 use crate::system::{MAP_FIXED, MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE, checked, fd, map};
@@ -188,7 +189,12 @@ fn attach(a: [usize; 5]) -> Result<usize> {
         (_, 0) => MAP_FIXED_NOREPLACE,
         _ => MAP_FIXED,
     };
-    // SAFETY: with SHM_REMAP the guest said what is to be replaced.
+    let (address, fixed) = if address == 0 && low::is_set_up() {
+        (low::reserve(size)?, MAP_FIXED)
+    } else {
+        (address, fixed)
+    };
+    // SAFETY: with SHM_REMAP the guest said what is to be replaced; what was reserved is ours.
     let mapped = unsafe { map(address, size, protection, MAP_SHARED | fixed, file, 0) };
     InProcess.close(file);
     match mapped {

@@ -11,6 +11,7 @@ mod ends;
 mod escape;
 mod exec;
 mod handles;
+mod i386;
 mod identity;
 mod messages;
 mod metadata;

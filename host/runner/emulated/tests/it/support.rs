@@ -60,6 +60,21 @@ pub(crate) fn with_program(name: &str, source: &str, work: impl FnOnce(&Image) +
     });
 }
 
+/// As [`with_program`] for a program of i386, which has no libc. Its source starts with `i386.h`.
+pub(crate) fn with_i386_program(name: &str, source: &str, work: impl FnOnce(&Image) + Send) {
+    if !works_here() {
+        return;
+    }
+    let options = ["-m32", "-nostdlib", "-static", "-fno-pic", "-no-pie", "-fno-stack-protector"];
+    as_pod(|| match Image::small() {
+        Some(image) if image.compile("none", "void _start(void) {}", &options) => {
+            assert!(image.compile(name, source, &options), "{name} does not compile");
+            work(&image);
+        }
+        _ => {}
+    });
+}
+
 /// A rootfs with some of this machine's programs in it.
 pub(crate) struct Image {
     pub(crate) dir: tempfile::TempDir,

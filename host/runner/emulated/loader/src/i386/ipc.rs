@@ -1,0 +1,145 @@
+//! System V IPC of i386 programs, by ipc(2) and by calls of their own.
+
+use kiln_emulated_core::arch::i386::nr32;
+use kiln_emulated_core::arch::nr;
+use kiln_emulated_core::errno::{Errno, Result};
+use kiln_emulated_core::guest::Guest;
+use kiln_emulated_core::sysv::{MESSAGE_MAX, command};
+
+use super::word;
+use crate::broker::NO_SIGNALS;
+use crate::guest::InProcess;
+use crate::load::PAGE;
+use crate::system::{MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE, map, plain};
+use crate::sysv;
+
+/// Bytes of a message's type: those of `long`.
+const TYPE: usize = 4;
+const WIDE_TYPE: usize = 8;
+
+/// ipc(2)
+pub fn multiplexed(a: [usize; 6]) -> Result<usize> {
+    let [call, first, second, third, pointer, fifth] = a;
+    let version = call >> 16;
+    match call & 0xffff {
+        1 => ask(nr::SEMOP, [first, pointer, second, 0, 0, 0]),
+        2 => ask(nr::SEMGET, [first, second, third, 0, 0, 0]),
+        3 => {
+            let argument = word(pointer)? as usize;
+            answer(nr32::SEMCTL, [first, second, third, argument, 0, 0])
+        }
+        4 => {
+            let mut time = [0i64; 2];
+            let mut time_at = 0;
+            if fifth != 0 {
+                for (index, part) in time.iter_mut().enumerate() {
+                    *part = i64::from(word(fifth + 4 * index)?.cast_signed());
+                }
+                time_at = time.as_ptr() as usize;
+            }
+            ask(nr::SEMTIMEDOP, [first, pointer, second, time_at, 0, 0])
+        }
+        11 => answer(nr32::MSGSND, [first, pointer, second, third, 0, 0]),
+        12 => {
+            // The older form has the address and the type in memory.
+            let (at, kind) = if version == 0 {
+                (word(pointer)? as usize, word(pointer + 4)? as usize)
+            } else {
+                (pointer, fifth)
+            };
+            answer(nr32::MSGRCV, [first, at, second, kind, third, 0])
+        }
+        13 => ask(nr::MSGGET, [first, second, 0, 0, 0, 0]),
+        14 => answer(nr32::MSGCTL, [first, second, pointer, 0, 0, 0]),
+        21 => {
+            let start = answer(nr32::SHMAT, [first, pointer, second, 0, 0, 0])?;
+            InProcess.write(third, &(start as u32).to_ne_bytes()).map(|()| 0)
+        }
+        22 => ask(nr::SHMDT, [pointer, 0, 0, 0, 0, 0]),
+        23 => ask(nr::SHMGET, [first, second, third, 0, 0, 0]),
+        24 => answer(nr32::SHMCTL, [first, second, pointer, 0, 0, 0]),
+        _ => Err(Errno::NOSYS),
+    }
+}
+
+fn ask(number: u32, a: [usize; 6]) -> Result<usize> {
+    sysv::answer(number, a, NO_SIGNALS)
+}
+
+/// The calls whose structures differ.
+pub fn answer(number: u32, a: [usize; 6]) -> Result<usize> {
+    match number {
+        nr32::SHMAT => ask(nr::SHMAT, a),
+        nr32::SEMTIMEDOP_TIME64 => ask(nr::SEMTIMEDOP, a),
+        nr32::MSGSND => send(a),
+        nr32::MSGRCV => receive(a),
+        nr32::SEMCTL => control(nr::SEMCTL, a, 2),
+        nr32::SHMCTL => control(nr::SHMCTL, a, 1),
+        _ => control(nr::MSGCTL, a, 1),
+    }
+}
+
+/// A control call, unless it is about the structure that describes an object.
+fn control(number: u32, a: [usize; 6], what: usize) -> Result<usize> {
+    let is_structure = match (a[what] & 0xff, number) {
+        (command::REMOVE, _) => false,
+        // Values of semaphores: GETPID to SETALL, numbers and halves of words.
+        (11..=17, nr::SEMCTL) => false,
+        _ => true,
+    };
+    if is_structure { Err(Errno::INVAL) } else { ask(number, a) }
+}
+
+/// Memory for a message with a wide type.
+struct Room {
+    start: usize,
+    length: usize,
+}
+
+impl Room {
+    fn new(text: usize) -> Result<Self> {
+        if text > MESSAGE_MAX {
+            return Err(Errno::INVAL);
+        }
+        let length = (WIDE_TYPE + text).next_multiple_of(PAGE);
+        let flags = MAP_PRIVATE | MAP_ANONYMOUS;
+        // SAFETY: a fresh mapping of our own.
+        let start = unsafe { map(0, length, PROT_READ | PROT_WRITE, flags, -1, 0)? };
+        Ok(Self { start, length })
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        let _ = plain(nr::MUNMAP, [self.start, self.length, 0, 0, 0, 0]);
+    }
+}
+
+fn copy(from: usize, to: usize, length: usize) -> Result<()> {
+    let mut piece = [0; 512];
+    for at in (0..length).step_by(piece.len()) {
+        let count = piece.len().min(length - at);
+        let piece = piece.get_mut(..count).unwrap_or(&mut []);
+        InProcess.read(from + at, piece)?;
+        InProcess.write(to + at, piece)?;
+    }
+    Ok(())
+}
+
+fn send([queue, at, length, flags, ..]: [usize; 6]) -> Result<usize> {
+    let room = Room::new(length)?;
+    let kind = i64::from(word(at)?.cast_signed());
+    InProcess.write(room.start, &kind.to_ne_bytes())?;
+    copy(at + TYPE, room.start + WIDE_TYPE, length)?;
+    ask(nr::MSGSND, [queue, room.start, length, flags, 0, 0])
+}
+
+fn receive([queue, at, length, kind, flags, _]: [usize; 6]) -> Result<usize> {
+    let length = length.min(MESSAGE_MAX);
+    let room = Room::new(length)?;
+    let kind = kind as u32 as i32 as isize as usize;
+    let got = ask(nr::MSGRCV, [queue, room.start, length, kind, flags, 0])?;
+    InProcess.write(at, &word(room.start)?.to_ne_bytes())?;
+    copy(room.start + WIDE_TYPE, at + TYPE, got.min(length))?;
+    Ok(got)
+}
