@@ -7,9 +7,10 @@
 
 mod descriptors;
 mod lists;
+mod narrow;
 mod sockets;
 
-use kiln_emulated_core::arch::i386::{self, Way};
+use kiln_emulated_core::arch::i386;
 use kiln_emulated_core::arch::{
     AUDIT_ARCH, BY_DESCRIPTOR_ONLY, CLONE_THREAD, CLONE_VM, EMULATED, FOREIGN_ABI_BIT, LOADER_BASE,
     LOADER_SPAN, NEWEST, REFUSED, nr,
@@ -192,32 +193,8 @@ pub(crate) fn program(no_network: bool, guarded: bool, end_fd: i32) -> Vec<u8> {
     program.emit(RETURN, ERRNO | ENOSYS);
     program.emit(LOAD, NUMBER);
     program.handler = Handler::Gates;
-    program.ranges(&of_i386(&actions));
+    program.ranges(&narrow::actions(&actions));
     program.code.iter().flat_map(bytes).collect()
-}
-
-/// What happens to the calls of i386 programs, given what happens to those of x86_64: each from this
-/// number on.
-fn of_i386(actions: &[(u32, Action)]) -> Vec<(u32, Action)> {
-    let same = |number| {
-        let at = actions.binary_search_by_key(&number, |&(number, _)| number);
-        at.ok().and_then(|at| actions.get(at)).map_or(Action::Return(ALLOW), |&(_, action)| action)
-    };
-    let action = |way| match way {
-        Way::Kernel => Action::Return(ALLOW),
-        Way::Refused(errno) => Action::Return(ERRNO | errno.cast_unsigned()),
-        Way::Judged(number) => same(number),
-        Way::Same(_) | Way::Short(_) | Way::Own => Action::Return(TRAP),
-    };
-    let mut ranges: Vec<(u32, Action)> = Vec::new();
-    let end = i386::CALLS.last().map_or(0, |&(number, _, _)| number + 1);
-    for number in 0..=end {
-        let action = i386::way(number).map_or(Action::Return(ERRNO | ENOSYS), action);
-        if ranges.last().is_none_or(|&(_, last)| last != action) {
-            ranges.push((number, action));
-        }
-    }
-    ranges
 }
 
 fn bytes(instruction: &Instruction) -> [u8; 8] {
@@ -271,23 +248,6 @@ impl Program {
                 self.tree(left);
                 self.land(jump);
                 self.tree(right);
-            }
-        }
-    }
-
-    /// The tree over ranges, the first of which starts at zero.
-    fn ranges(&mut self, ranges: &[(u32, Action)]) {
-        match ranges {
-            [] => {}
-            [(_, action)] => self.leaf(*action),
-            _ => {
-                let (left, right) = ranges.split_at(ranges.len() / 2);
-                let pivot = right.first().map_or(0, |&(number, _)| number);
-                self.emit_test(AT_LEAST, pivot, 0, 1);
-                let jump = self.jump();
-                self.ranges(left);
-                self.land(jump);
-                self.ranges(right);
             }
         }
     }

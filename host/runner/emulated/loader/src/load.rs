@@ -129,7 +129,6 @@ pub unsafe fn start(stack: *mut usize) -> ! {
         }
     }
     name_thread(orders.name);
-    trace::tell_started();
     let range = (program.base, program.end);
     if parsed.is_narrow {
         // SAFETY: the kernel's stack; what is the guest's comes after the loader's two strings.
@@ -140,6 +139,7 @@ pub unsafe fn start(stack: *mut usize) -> ! {
     }
     // SAFETY: the kernel's stack; the exe string is the last before the guest's environment.
     unsafe { describe(stack, environment.add(2), exe + string(exe).len() + 1, auxiliary, range) };
+    trace::tell_started();
     // Our two strings leave the environment: what is before them moves up.
     // SAFETY: the words from `stack` to the first of our strings move by two words, over them.
     unsafe {

@@ -3,6 +3,8 @@
 use kiln_emulated_core::config::{BROKER_FD, FIRST_LISTING_FD};
 
 use super::sockets::{EAFNOSUPPORT, ENETUNREACH, EOPNOTSUPP, EPROTONOSUPPORT, ESOCKTNOSUPPORT};
+use kiln_emulated_core::arch::i386::Way;
+
 use super::*;
 
 /// Runs the program as the kernel would, for a call of x86_64.

@@ -5,6 +5,7 @@ use core::arch::asm;
 use kiln_emulated_core::arch::i386::GATES;
 
 use crate::load::{MAP_FIXED_NOREPLACE, MAP_NORESERVE, PAGE, string, tell_kernel};
+use crate::trace;
 use crate::system::{MAP_ANONYMOUS, MAP_PRIVATE, PROT_EXEC, PROT_READ, PROT_WRITE, die, map};
 
 use super::low;
@@ -143,6 +144,7 @@ pub unsafe fn start(
     let (low, high) = range;
     let texts = [arguments, environment, environment, end];
     tell_kernel([low, high, low::set_break(0), stack], texts, [0, 0]);
+    trace::tell_started();
     // SAFETY: the caller's contract; the segments are those of the kernel for 32-bit programs, and
     // below the stack pointer is room for the far address.
     unsafe {
