@@ -5,6 +5,8 @@
 //! at the first trap after fork(2). Who has noted nothing is as its parent is. What a process notes
 //! is believed of itself alone, and nothing but the view depends on it.
 
+use core::cmp::Ordering;
+
 use kiln_ledger::Owner;
 
 use crate::abi::{O_CLOEXEC, O_RDONLY, Statx, device};
@@ -105,17 +107,19 @@ impl<G: Guest> World<'_, G> {
     /// The credentials of a process of the step; `None` of another.
     pub(crate) fn credentials_of(&self, mut process: u32) -> Option<Credentials> {
         let table = self.processes?;
-        let mut is_first = false;
+        let mut began = Ordering::Greater;
         for _ in 0..ANCESTORS {
-            let (known, began_before) = self.look_up(&table, process)?;
+            let (known, order) = self.look_up(&table, process)?;
             if let Some(credentials) = known {
-                // An ancestor can have become another since.
-                if is_first {
+                // An ancestor can have become another since. In the same moment: a process of our
+                // own has more likely been made by who we are.
+                let is_own = process == self.guest.pid();
+                if began == Ordering::Less || began == Ordering::Equal && !is_own {
                     credentials.decode(self.config.start.credentials);
                 }
                 return Some(credentials);
             }
-            is_first |= began_before;
+            began = began.min(order);
             let (group, parent) = self.family(process)?;
             process = if group == process { parent } else { group };
         }
@@ -124,23 +128,27 @@ impl<G: Guest> World<'_, G> {
 
     /// What is known of a process itself. If nothing, whether it began before anybody in the step
     /// was another than the first: then it is as that one.
-    fn look_up(&self, table: &Processes<'_>, process: u32) -> Option<(Option<Credentials>, bool)> {
+    fn look_up(
+        &self,
+        table: &Processes<'_>,
+        process: u32,
+    ) -> Option<(Option<Credentials>, Ordering)> {
         let credentials = Credentials::new();
         if process == self.guest.pid() {
             credentials.copy(self.cred);
-            return Some((Some(credentials), false));
+            return Some((Some(credentials), Ordering::Greater));
         }
         if process == table.first() {
             credentials.decode(self.config.start.credentials);
-            return Some((Some(credentials), false));
+            return Some((Some(credentials), Ordering::Greater));
         }
         let started = self.started(process)?;
         // An older note is of another process, which had the same number.
         if let Some(note) = table.get(process).filter(|note| started <= note.when) {
             credentials.set_words(note.words());
-            return Some((Some(credentials), false));
+            return Some((Some(credentials), Ordering::Greater));
         }
-        Some((None, started <= table.different_since()))
+        Some((None, started.cmp(&table.different_since())))
     }
 
     /// The process of a thread or process, and its parent.

@@ -145,6 +145,9 @@ fn signals_reach_whom_a_user_may_signal() {
         let expected = "root's own 0\nno 1 1 1\nno such 3\nyes 0 0\ncontinue 0\nbad 22 22\n\
             group 0\neverybody 0\nroot's 1, bob's 0\nat once 1\nset-id 0\n";
         assert_eq!(ran.ok(), expected, "{}", ran.err);
+        for _ in 0..5 {
+            assert_eq!(image.run(&Image::step(&["signals", "first"])).ok(), "0\n");
+        }
         // What a step began as another: nothing differs, and nobody looks.
         let ran = image.sh_as_bob(
             "trap 'echo ended' TERM; sleep 60 & (kill 0); wait; kill -0 $$ && echo alive",

@@ -30,8 +30,16 @@ static int ended(int pid) {
 static volatile int caught;
 static void catch(int signal) { caught = 1; }
 static void *beside(void *none) { for (;;) pause(); }
-int main(void) {
+int main(int count, char **words) {
     setlinebuf(stdout);
+    if (count > 1) {
+        /* The step's first change of ids, and in the same moment a child that has done nothing yet. */
+        syscall(SYS_setresuid, 1000, 1000, 1000);
+        int child = syscall(SYS_fork);
+        if (child == 0) for (;;) syscall(SYS_pause);
+        printf("%d\n", sent(child, 9));
+        return 0;
+    }
     int roots = asleep(0), bobs = asleep(1000), others = asleep(1001);
     printf("root's own %d\n", sent(bobs, 0) | sent(others, 0) | sent(roots, 0));
     int gone = asleep(0);
