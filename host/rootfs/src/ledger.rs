@@ -14,8 +14,8 @@ use crate::mapping::Mapping;
 /// Name of the ledger's file beside the root directory.
 pub(crate) const LEDGER_NAME: &str = "ledger";
 
-/// `TMPFS_MAGIC`
-const TMPFS_MAGIC: rustix::fs::FsWord = 0x0102_1994;
+/// `TMPFS_MAGIC`; `OVERLAYFS_SUPER_MAGIC`, which can lie on one, and does not say so.
+const IN_MEMORY: [rustix::fs::FsWord; 2] = [0x0102_1994, 0x794c_7630];
 
 /// Storage is reserved in pieces of this size: each call costs some file systems milliseconds.
 const PIECE: u32 = 1 << 20;
@@ -28,7 +28,7 @@ pub(crate) struct Ledger {
     mapping: Mapping,
     /// The pieces of the file that have storage, as far as this process knows.
     reserved: [AtomicBool; PIECES],
-    /// Whether the file lies in a tmpfs, where reading a hole takes storage.
+    /// Whether the file lies, or may lie, in a tmpfs, where reading a hole takes storage.
     is_in_memory: bool,
 }
 
@@ -61,7 +61,7 @@ impl Ledger {
 
     fn map(file: OwnedFd) -> rustix::io::Result<Self> {
         let mapping = Mapping::shared(&file, Geometry::STANDARD.words())?;
-        let is_in_memory = fstatfs(&file)?.f_type == TMPFS_MAGIC;
+        let is_in_memory = IN_MEMORY.contains(&fstatfs(&file)?.f_type);
         let reserved = [const { AtomicBool::new(false) }; PIECES];
         Ok(Self { file, mapping, reserved, is_in_memory })
     }
@@ -85,7 +85,7 @@ impl Ledger {
         }
     }
 
-    /// To be called once a step's processes are dead, before the table is read.
+    /// To be called before processes of a step read the table, and once they are dead, before we do.
     pub(crate) fn recover(&self) -> rustix::io::Result<()> {
         Self::restore_length(&self.file)?;
         // A step may have made holes.

@@ -174,9 +174,10 @@ impl Rootfs {
 
     /// To be called when the last process of a step that had the ledger is dead: makes the table
     /// safe to read again whatever the step did to the file. [`crate::index`] does it by itself.
+    /// And before the first such process, which could not read either what has no storage.
     ///
     /// # Errors
-    /// The file could not be given its length back.
+    /// The file could not be given its length back, or a file system in memory is full.
     pub fn recover_ledger(&self) -> Result<()> {
         self.ledger.recover().map_err(|errno| setup(&self.host_path, "restore the ledger", errno))
     }

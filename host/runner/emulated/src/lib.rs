@@ -86,13 +86,16 @@ impl Runner for EmulatedRunner {
     ) -> Result<Outcome, RunError> {
         self.available()?;
         self.eligible(rootfs, step).map_err(RunError::Limit)?;
+        let recover =
+            || rootfs.recover_ledger().map_err(|error| RunError::Limit(error.to_string()));
+        recover()?;
         let stage = Stage::prepare(rootfs, step)?;
         let reports = run_step(rootfs, step, &stage, output);
         // The step's processes are dead: what they did to the ledger's length is put right.
-        let recovered = rootfs.recover_ledger();
+        let recovered = recover();
         let undone = stage.finish();
         let reports = reports?;
-        recovered.map_err(|error| RunError::Limit(error.to_string()))?;
+        recovered?;
         undone?;
         outcome(step, &reports)
     }

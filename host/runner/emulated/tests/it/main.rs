@@ -10,6 +10,7 @@ mod differential;
 mod ends;
 mod escape;
 mod exec;
+mod full;
 mod handles;
 mod i386;
 mod identity;
