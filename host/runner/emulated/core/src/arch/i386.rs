@@ -46,7 +46,7 @@ pub mod nr32 {
     }
 
     numbers! {
-        EXECVE = 11, GETPID = 20, UTIME = 30, BRK = 45, SIGNAL = 48, SIGACTION = 67,
+        EXECVE = 11, GETPID = 20, UTIME = 30, KILL = 37, BRK = 45, SIGNAL = 48, SIGACTION = 67,
         SIGSUSPEND = 72, TRUNCATE = 92, STATFS = 99, SOCKETCALL = 102, STAT = 106, LSTAT = 107,
         FSTAT = 108, IPC = 117, CLONE = 120, SIGPROCMASK = 126, GETDENTS = 141, RT_SIGACTION = 174,
         RT_SIGPROCMASK = 175, RT_SIGSUSPEND = 179, VFORK = 190, MMAP2 = 192, TRUNCATE64 = 193,
@@ -101,7 +101,7 @@ pub const CALLS: &[(u32, &str, Way)] = &[
     (34, "nice", Kernel),
     (35, "ftime", Refused(38)),
     (36, "sync", Kernel),
-    (37, "kill", Kernel),
+    (37, "kill", Judged(nr::KILL)),
     (38, "rename", Same(nr::RENAME)),
     (39, "mkdir", Same(nr::MKDIR)),
     (40, "rmdir", Same(nr::RMDIR)),

@@ -136,12 +136,15 @@ fn same_as(
     }
     let value = match dispatch(&world(), &mut slot.scratch, number, a) {
         Answer::Now(value) => return Errno::check(value).map(Some),
-        Answer::Later(later) if later.number == nr::OPENAT => {
+        Answer::Later(later) => {
+            let at_gate = match later.number {
+                nr::OPENAT => nr32::OPENAT,
+                nr::KILL => nr32::KILL,
+                _ => return at_once(&later).map(Some),
+            };
             let arguments = later.arguments.map(|value| value as u32);
-            go_by(context, nr32::OPENAT, arguments, &later)?;
-            return Ok(None);
+            return go_by(context, at_gate, arguments, &later).map(|()| None);
         }
-        Answer::Later(later) => at_once(&later)?,
         Answer::Connect(socket, peer) => connect::connect(socket, &peer, NO_SIGNALS)?,
         Answer::Send(message) => broker::send(&message, NO_SIGNALS)?,
         Answer::SendMany => return Err(Errno::NOSYS),
