@@ -18,9 +18,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use kiln_emulated_core::broker::{
-    CONNECT, DATA_MAX, FILES_MAX, LINK_TIMES, LISTEN, MODE, PEER, PROC_TEXT, REMOVE_XATTR,
+    CONNECT, DATA_MAX, FILES_MAX, LINGER, LINK_TIMES, LISTEN, MODE, PEER, PROC_TEXT, REMOVE_XATTR,
     REQUEST_LEN, Request, SCHEDULE, SEND, SET_XATTR, SYSV, TERMINAL, TIMES, WATCH,
 };
 use kiln_emulated_core::config::below;
@@ -250,6 +251,10 @@ fn at_once(
         MODE => writable(file.as_fd(), rules)
             .and_then(|()| fchmod(file, Mode::from_raw_mode(request.flags & 0o7777))),
         TIMES => writable(file.as_fd(), rules).and_then(|()| futimens(file, &times(request))),
+        LINGER => {
+            let reset = (request.flags != 0).then_some(Duration::ZERO);
+            rustix::net::sockopt::set_socket_linger(file, reset)
+        }
         SET_XATTR | REMOVE_XATTR => change_xattr(request, data, file, rules),
         _ => Err(Errno::NOSYS),
     };

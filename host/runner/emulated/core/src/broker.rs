@@ -36,6 +36,8 @@ pub const PEER: u32 = 13;
 /// A call that sets another thread's priority, policy, processors or limits, in the form of
 /// [`crate::sysv::request`] without credentials. After the answer comes what prlimit(2) tells.
 pub const SCHEDULE: u32 = 14;
+/// SO_LINGER: flags = whether a connection is reset when it is closed; the socket.
+pub const LINGER: u32 = 15;
 
 /// Longest payload: a `struct sockaddr_un` and a bit.
 pub const PAYLOAD_MAX: usize = 128;

@@ -304,6 +304,7 @@ impl<G: Guest> Call<'_, '_, G> {
                 0
             }
             nr::GETSOCKOPT => self.peer_credentials()?,
+            nr::SETSOCKOPT => self.world.set_linger(int(a[0]), a[3], a[4]).map(|()| 0)?,
             nr::UNAME => self.uname()?,
             nr::UMASK => self.umask()?,
             nr::PRLIMIT64 => self.prlimit()?,

@@ -96,6 +96,8 @@ pub trait Guest {
     fn peer_ids(&self, fd: i32, process: u32) -> Result<[u32; 3]>;
     /// Tells the builder that this process, with this user and group, is about to listen.
     fn note_listener(&self, ids: [u32; 2]) -> Result<()>;
+    /// Has the builder say whether a connection is reset when it is closed.
+    fn set_linger(&self, fd: i32, reset: bool) -> Result<()>;
     /// A call that sets something of another thread, which only the builder may: number, arguments,
     /// what it reads of the guest's memory, and where prlimit(2) writes, or nothing.
     fn schedule(

@@ -204,4 +204,20 @@ impl<G: Guest> World<'_, G> {
         let full = u32::try_from(answer.len()).unwrap_or(0);
         self.guest.write(length_address, &full.to_ne_bytes())
     }
+
+    /// `SO_LINGER` of setsockopt(2). Nobody waits in close(2): whoever closes a connection last would,
+    /// for as long as a guest likes, be it the builder or the first process of a step to come.
+    ///
+    /// # Errors
+    /// The call's.
+    pub fn set_linger(&self, socket: i32, value: usize, length: usize) -> Result<()> {
+        // `struct linger`: whether, how many seconds.
+        let mut linger = [0; 8];
+        if length < linger.len() {
+            return Err(Errno::INVAL);
+        }
+        self.guest.read(value, &mut linger)?;
+        let (on, seconds) = linger.split_at(4);
+        self.guest.set_linger(socket, on != [0; 4] && seconds == [0; 4])
+    }
 }

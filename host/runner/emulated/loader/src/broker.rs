@@ -3,7 +3,7 @@
 use kiln_emulated_core::abi::{O_CLOEXEC, O_NONBLOCK};
 use kiln_emulated_core::arch::nr;
 use kiln_emulated_core::broker::{
-    CONNECT, DATA_MAX, LINK_TIMES, LISTEN, MODE, PEER, PROC_TEXT, REMOVE_XATTR, REQUEST_LEN,
+    CONNECT, DATA_MAX, LINGER, LINK_TIMES, LISTEN, MODE, PEER, PROC_TEXT, REMOVE_XATTR, REQUEST_LEN,
     Request, SCHEDULE, SEND, SET_XATTR, TERMINAL, TIMES, WATCH,
 };
 use kiln_emulated_core::buf::CPath;
@@ -131,6 +131,12 @@ pub fn connect(socket: i32, peer: &Peer) -> Result<usize> {
     let ids = [cred.user.effective(), cred.group.effective()];
     let data = [[ids.as_ptr() as usize, size_of_val(&ids)]];
     ask(&request_to(CONNECT, peer), &files[..count], &data, NO_SIGNALS)
+}
+
+/// `SO_LINGER`
+pub fn set_linger(socket: i32, reset: bool) -> Result<()> {
+    let request = Request { flags: u32::from(reset), ..Request::new(LINGER) };
+    ask(&request, &[socket], &[], NO_SIGNALS).map(drop)
 }
 
 /// Before a Unix socket listens.

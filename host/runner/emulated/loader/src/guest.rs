@@ -206,6 +206,10 @@ impl Guest for InProcess {
         broker::peer_ids(socket, process)
     }
 
+    fn set_linger(&self, file: i32, reset: bool) -> Result<()> {
+        broker::set_linger(file, reset)
+    }
+
     fn note_listener(&self, ids: [u32; 2]) -> Result<()> {
         broker::note_listener(ids)
     }

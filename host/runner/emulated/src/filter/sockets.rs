@@ -27,6 +27,10 @@ const MSG_FASTOPEN: u32 = 0x2000_0000;
 /// builder connected: `IP_OPTIONS`, `IPV6_RTHDR`, and the older `IPV6_2292PKTOPTIONS`.
 const ROUTES: [(u32, u32); 3] = [(0, 4), (41, 57), (41, 6)];
 
+/// `SOL_SOCKET`, `SO_LINGER`: the builder's to set.
+const SOCKET_LEVEL: u32 = 1;
+const LINGER: u32 = 13;
+
 impl Program {
     pub(super) fn getsockopt(&mut self) {
         // `SOL_SOCKET`, `SO_PEERCRED`
@@ -83,6 +87,11 @@ impl Program {
     pub(super) fn setsockopt(&mut self) {
         // To take a route away is no route.
         self.unless_null(3);
+        self.emit(LOAD, argument(1).0);
+        self.emit_test(EQUAL, SOCKET_LEVEL, 0, 8);
+        self.emit(LOAD, argument(2).0);
+        self.emit_test(EQUAL, LINGER, 0, 6);
+        self.emulate(ERRNO | EPERM);
         for (level, option) in ROUTES {
             self.emit(LOAD, argument(1).0);
             self.emit_test(EQUAL, level, 0, 3);

@@ -136,6 +136,8 @@ fn arguments_decide_where_they_should() {
     assert_eq!(judge(nr::SETSOCKOPT, [3, 41, 57, 8, 4, 0]), ERRNO | EPERM);
     assert_eq!(judge(nr::SETSOCKOPT, [3, 41, 6, 8, 4, 0]), ERRNO | EPERM);
     assert_eq!(judge(nr::SETSOCKOPT, [3, 1, 4, 8, 4, 0]), ALLOW);
+    assert_eq!(judge(nr::SETSOCKOPT, [3, 1, 13, 8, 8, 0]), TRAP);
+    assert_eq!(judge(nr::SETSOCKOPT, [3, 6, 13, 8, 4, 0]), ALLOW);
     assert_eq!(judge(nr::SETSOCKOPT, [3, 41, 4, 8, 4, 0]), ALLOW);
     assert_eq!(judge(nr::CLONE, [0x1000_0011, 0, 0, 0, 0, 0]), ERRNO | EPERM);
     assert_eq!(judge(nr::CLONE, [0x0121_0011, 0, 0, 0, 0, 0]), ALLOW);
@@ -181,6 +183,7 @@ fn what_the_builder_does_for_guests_they_cannot_do_past_the_handler() {
         assert_eq!(judge(program, nr::SENDMSG, [3, 1, 0, 0, 0, 0]), refused);
         assert_eq!(judge(program, nr::SENDMSG, [904, 1, 0, 0, 0, 0]), ALLOW);
         assert_eq!(judge(program, nr::SENDMMSG, [904, 1, 1, 0, 0, 0]), refused);
+        assert_eq!(judge(program, nr::SETSOCKOPT, [3, 1, 13, 8, 8, 0]), refused);
         assert_eq!(judge(program, nr::INOTIFY_ADD_WATCH, [3, 1, 1, 0, 0, 0]), refused);
         assert_eq!(judge(program, nr::SCHED_SETAFFINITY, [77, 8, 1, 0, 0, 0]), refused);
         assert_eq!(judge(program, nr::SETPRIORITY, [0, 77, 19, 0, 0, 0]), refused);

@@ -2,6 +2,7 @@
 
 use std::net::{TcpListener, UdpSocket};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags, XattrFlags, ioctl_getflags, open};
 
@@ -89,3 +90,14 @@ const ACROSS: &str = "cd /cache; ln -s nowhere link
     cp /moved file; mv in /in; [ -d /in ] && mv /moved in
     echo $(cat in) $(stat -c %h in)
     ln in within; mv within /cache/within; cd /; echo within $(stat -c %h cache/within)";
+
+#[test]
+fn what_takes_long_to_close_holds_nobody() {
+    with_program("linger", concat!(include_str!("gate.c"), include_str!("linger.c")), |image| {
+        let start = Instant::now();
+        for _ in 0..5 {
+            assert_eq!(image.run(&Image::step(&["linger"])).ok(), "left\n");
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+    });
+}

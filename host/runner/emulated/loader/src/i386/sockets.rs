@@ -57,6 +57,14 @@ pub fn multiplexed(context: &mut Context, a: [usize; 6]) -> Result<()> {
     for (index, argument) in arguments.iter_mut().take(count).enumerate() {
         *argument = word(a[1] + 4 * index)?;
     }
+    /// `SOL_SOCKET`, `SO_LINGER`
+    const LINGER: [u32; 2] = [1, 13];
+    if number == nr32::SETSOCKOPT && arguments[1..3] == LINGER {
+        let [socket, _, _, value, length, _] = arguments.map(|word| word as usize);
+        world().set_linger(socket as i32, value, length)?;
+        context.answer(0);
+        return Ok(());
+    }
     go_judged(context, number, arguments)
 }
 
