@@ -14,8 +14,9 @@ const AF_UNIX: u32 = 1;
 const AF_INET: u32 = 2;
 const AF_INET6: u32 = 10;
 const AF_NETLINK: u32 = 16;
-/// The default, ICMP, TCP, UDP, ICMPv6. Not those that connect by other calls than connect(2).
-const PROTOCOLS: [u32; 5] = [0, 1, 6, 17, 58];
+/// The default, ICMP, TCP, UDP, ICMPv6, UDP-Lite. Not those that connect by other calls than
+/// connect(2).
+const PROTOCOLS: [u32; 6] = [0, 1, 6, 17, 58, 136];
 /// `SOCK_STREAM`, `SOCK_DGRAM`: the protocol 0 of other types is one that connects by other calls.
 const TYPES: [u32; 2] = [1, 2];
 const SOCK_RAW: u32 = 3;

@@ -145,6 +145,7 @@ fn arguments_decide_where_they_should() {
     assert_eq!(judge(nr::SOCKET, [10, 1, 0, 0, 0, 0]), ALLOW);
     assert_eq!(judge(nr::SOCKET, [2, 1, 262, 0, 0, 0]), ERRNO | EPROTONOSUPPORT);
     assert_eq!(judge(nr::SOCKET, [2, 1, 6, 0, 0, 0]), ALLOW);
+    assert_eq!(judge(nr::SOCKET, [2, 2, 136, 0, 0, 0]), ALLOW);
     let cloexec = 0o2_000_000;
     assert_eq!(judge(nr::SOCKET, [10, 2 | cloexec, 17, 0, 0, 0]), ALLOW);
     // Protocol 0 of a sequential-packet socket is SCTP.

@@ -40,10 +40,39 @@ static void *flip(void *unused) {
     return 0;
 }
 
+#define WAY(name) (snprintf(what, sizeof what, "%s %s", name, text), what)
+static void datagrams(int family, const char *text, int protocol) {
+    socklen_t size; struct sockaddr_storage to = where(family, text, &size);
+    struct iovec v = {"x", 1}; struct msghdr m = {&to, size, &v, 1};
+    char what[100]; int s;
+    s = socket(family, SOCK_DGRAM, protocol);
+    tell(WAY("sendto"), sendto(s, "x", 1, 0, (void *)&to, size)); talk(what, s, 1);
+    s = socket(family, SOCK_DGRAM, protocol);
+    tell(WAY("sendto past the handler"), G(SYS_sendto, s, "x", 1, 0, &to, size)); talk(what, s, 1);
+    s = socket(family, SOCK_DGRAM, protocol);
+    tell(WAY("datagram connect"), connect(s, (void *)&to, size)); send(s, "x", 1, 0); talk(what, s, 1);
+    s = socket(family, SOCK_DGRAM, protocol);
+    tell(WAY("datagram connect past the handler"), G(SYS_connect, s, &to, size)); send(s, "x", 1, 0); talk(what, s, 1);
+    s = socket(family, SOCK_DGRAM, protocol);
+    tell(WAY("sendmsg"), sendmsg(s, &m, 0)); talk(what, s, 1);
+    s = socket(family, SOCK_DGRAM, protocol);
+    tell(WAY("sendmsg past the handler"), G(SYS_sendmsg, s, &m, 0)); talk(what, s, 1);
+    struct mmsghdr many[1] = {{m}};
+    s = socket(family, SOCK_DGRAM, protocol);
+    tell(WAY("sendmmsg"), sendmmsg(s, many, 1, 0)); talk(what, s, 1);
+    s = socket(family, SOCK_DGRAM, protocol);
+    tell(WAY("sendmmsg past the handler"), G(SYS_sendmmsg, s, many, 1, 0)); talk(what, s, 1);
+    s = socket(family, SOCK_DGRAM, protocol);
+    tell(WAY("a forged message"), ask(SEND, &to, size, 0, 0, "x", 1, &s, 1)); talk(what, s, 1);
+    s = socket(family, SOCK_DGRAM, protocol); struct sockaddr_storage odd = to; odd.ss_family = AF_UNSPEC;
+    tell(WAY("of no family"), sendto(s, "x", 1, 0, (void *)&odd, size)); talk(what, s, 1);
+    s = socket(family, SOCK_DGRAM, protocol);
+    tell(WAY("of no family past the handler"), G(SYS_sendto, s, "x", 1, 0, &odd, size)); talk(what, s, 1);
+}
+
 static void every_way(int family, const char *text) {
     socklen_t size; struct sockaddr_storage to = where(family, text, &size);
     char what[100];
-#define WAY(name) (snprintf(what, sizeof what, "%s %s", name, text), what)
 #define S(type) socket(family, type, 0)
     int s = S(SOCK_STREAM);
     tell(WAY("connect"), connect(s, (void *)&to, size)); talk(what, s, 0);
@@ -70,29 +99,10 @@ static void every_way(int family, const char *text) {
     s = S(SOCK_STREAM);
     tell(WAY("a forged message with fast open"), ask(SEND, &to, size, MSG_FASTOPEN, 0, "GET / HTTP/1.0\r\n\r\n", 18, &s, 1)); talk(what, s, 0);
 
-    s = S(SOCK_DGRAM);
-    tell(WAY("sendto"), sendto(s, "x", 1, 0, (void *)&to, size)); talk(what, s, 1);
-    s = S(SOCK_DGRAM);
-    tell(WAY("sendto past the handler"), G(SYS_sendto, s, "x", 1, 0, &to, size)); talk(what, s, 1);
-    s = S(SOCK_DGRAM);
-    tell(WAY("datagram connect"), connect(s, (void *)&to, size)); send(s, "x", 1, 0); talk(what, s, 1);
-    s = S(SOCK_DGRAM);
-    tell(WAY("datagram connect past the handler"), G(SYS_connect, s, &to, size)); send(s, "x", 1, 0); talk(what, s, 1);
-    s = S(SOCK_DGRAM);
-    tell(WAY("sendmsg"), sendmsg(s, &m, 0)); talk(what, s, 1);
-    s = S(SOCK_DGRAM);
-    tell(WAY("sendmsg past the handler"), G(SYS_sendmsg, s, &m, 0)); talk(what, s, 1);
-    struct mmsghdr many[1] = {{m}};
-    s = S(SOCK_DGRAM);
-    tell(WAY("sendmmsg"), sendmmsg(s, many, 1, 0)); talk(what, s, 1);
-    s = S(SOCK_DGRAM);
-    tell(WAY("sendmmsg past the handler"), G(SYS_sendmmsg, s, many, 1, 0)); talk(what, s, 1);
-    s = S(SOCK_DGRAM);
-    tell(WAY("a forged message"), ask(SEND, &to, size, 0, 0, "x", 1, &s, 1)); talk(what, s, 1);
-    s = S(SOCK_DGRAM); struct sockaddr_storage odd = to; odd.ss_family = AF_UNSPEC;
-    tell(WAY("of no family"), sendto(s, "x", 1, 0, (void *)&odd, size)); talk(what, s, 1);
-    s = S(SOCK_DGRAM);
-    tell(WAY("of no family past the handler"), G(SYS_sendto, s, "x", 1, 0, &odd, size)); talk(what, s, 1);
+    int light = socket(family, SOCK_DGRAM, IPPROTO_UDPLITE);
+    // Newer kernels have it no more.
+    if (light >= 0) { close(light); datagrams(family, text, IPPROTO_UDPLITE); }
+    datagrams(family, text, 0);
 
     // The address changes while it is looked at.
     socklen_t unused; good = where(family, family == AF_INET ? "127.0.0.3" : "::1", &unused); bad = to;
@@ -142,5 +152,9 @@ int main(int argc, char **argv) {
     snprintf(mapped, sizeof mapped, "::ffff:%s", argv[3]);
     to = where(AF_INET6, mapped, &size); s = socket(AF_INET6, SOCK_STREAM, 0);
     printf("allowed mapped %d\n", connect(s, (void *)&to, size) == 0 && talk("allowed", s, 0));
+    port = 8080; to = where(AF_INET, argv[3], &size);
+    s = socket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE);
+    int same = socket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE);
+    printf("allowed udp-lite %d\n", s < 0 || bind(same, (void *)&to, size) == 0 && sendto(s, "x", 1, 0, (void *)&to, size) == 1 && talk("allowed", same, 1));
     return 0;
 }

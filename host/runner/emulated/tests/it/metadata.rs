@@ -101,7 +101,8 @@ fn metadata_services_cannot_be_reached() {
             for line in tried.iter().filter(|line| !line.starts_with("a race")) {
                 assert!(line.contains(": -") && !line.ends_with("000"), "{line}");
             }
-            for line in ["allowed tcp 1", "allowed udp 1", "allowed mapped 1"] {
+            for line in ["allowed tcp 1", "allowed udp 1", "allowed mapped 1", "allowed udp-lite 1"]
+            {
                 assert!(rest.contains(line), "{rest}");
             }
             assert_eq!(allowed.load(Ordering::SeqCst), 3);
