@@ -3,7 +3,8 @@
 //! The kernel knows one uid for all of a step, and the builder as the one who connects. So the
 //! builder keeps for whom it connected a socket, and who said that a socket listens. What a process
 //! says of its ids is taken as it is: only its own step ever asks. Of an end that is closed before
-//! anybody asks nothing is known.
+//! anybody asks nothing is known: until it is accepted, sock_diag(7) does not show the other end, which
+//! has no inode yet, and then it does not show the one that is closed.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
