@@ -1,9 +1,14 @@
 //! ppoll(2): how the handler waits.
 
 use kiln_emulated_core::arch::nr;
-use kiln_emulated_core::errno::Result;
+use kiln_emulated_core::errno::{Errno, Result};
+use kiln_emulated_core::guest::Guest;
 
-use crate::system::checked;
+use crate::broker::NO_SIGNALS;
+use crate::guest::InProcess;
+use crate::i386::low;
+use crate::i386::signals::ending_waits;
+use crate::system::{checked, fd};
 
 /// `POLLIN`
 pub const READABLE: u32 = 1;
@@ -27,10 +32,41 @@ pub fn poll_both(
 
 /// The kernel's `struct pollfd`s: the descriptor; what is wanted, and in the high half what there is.
 fn poll_all(files: &mut [[u32; 2]], time: Option<[i64; 2]>, mask: u64) -> Result<usize> {
+    if mask != NO_SIGNALS && low::is_set_up() {
+        return poll_unless_signalled(files, time, mask);
+    }
     let (to, count) = (files.as_mut_ptr() as usize, files.len());
     let time = time.as_ref().map_or(0, |time| time.as_ptr() as usize);
     let mask = core::ptr::from_ref(&mask) as usize;
     // SAFETY: all locals of ours. A handler of the guest's that runs meanwhile finds this slot's
     // stack, and may even leave it for good: the slot is lost then.
     unsafe { checked(nr::PPOLL, [to, count, time, mask, 8, 0]) }
+}
+
+/// The same for an i386 program, whose handlers must not run here: a signal that would end the wait ends
+/// it, and is delivered once the call has its answer.
+fn poll_unless_signalled(
+    files: &mut [[u32; 2]],
+    time: Option<[i64; 2]>,
+    mask: u64,
+) -> Result<usize> {
+    /// `signalfd4`, `SFD_CLOEXEC`
+    const SIGNALFD4: u32 = 289;
+    const CLOEXEC: usize = 0o2_000_000;
+    let signals = ending_waits(mask);
+    let at = core::ptr::from_ref(&signals) as usize;
+    // SAFETY: eight bytes of a local.
+    let pending = unsafe { checked(SIGNALFD4, [fd(-1), at, 8, CLOEXEC, 0, 0])? } as i32;
+    let mut all = [[u32::MAX, 0], [u32::MAX, 0], [pending as u32, READABLE]];
+    for (place, file) in all.iter_mut().zip(files.iter()) {
+        *place = *file;
+    }
+    let result = poll_all(&mut all, time, NO_SIGNALS);
+    InProcess.close(pending);
+    let ready = |file: &[u32; 2]| file[1] >> 16 != 0;
+    for (file, place) in files.iter_mut().zip(&all) {
+        *file = *place;
+    }
+    let count = files.iter().filter(|file| ready(file)).count();
+    if result? > 0 && count == 0 { Err(Errno::INTR) } else { Ok(count) }
 }

@@ -102,6 +102,14 @@ static void memory(void) {
     int queue = C(399, 0, 01666), message[] = {7, 0x41424344}, got[2] = {0};
     tell("msgsnd", C(400, queue, message, 4, 0)); tell("msgrcv", C(117, 12 | 1 << 16, queue, 4, 0, got, 7));
     tell("type", got[0]); tell("text", got[1] == 0x41424344);
+    int set = C(393, 0, 1, 01600), value = 2; short less[] = {0, -1, 0};
+    tell("semctl", C(117, 3, set, 0, 16 | 0x100, &value)); tell("semop", C(117, 1, set, 1, 0, less));
+    tell("value", C(117, 3, set, 0, 12 | 0x100, &value)); tell("semctl", C(394, set, 0, 0x100, 0));
+    // An ignored signal comes first, then one with a handler.
+    struct action action = {on_signal, 0, 0, {0, 0}}; C(174, 14, &action, 0, 8); handled = 0;
+    int child = C(2);
+    if (!child) { int pause[] = {0, 100000000}; C(162, pause, 0); C(37, C_(64, 0, 0, 0, 0, 0, 0), 17); C(162, pause, 0); C(37, C_(64, 0, 0, 0, 0, 0, 0), 14); C(1, 0); }
+    tell("msgrcv that waits", C(401, queue, got, 4, 9, 0)); tell("handled", handled); wait_for(child);
     int segment = C(395, 0, 4096, 01600), at = C(397, segment, 0, 0);
     tell("shmat", at > 0 || at < -4096); *(int *)at = 5; tell("shmdt", C(398, at)); tell("shmctl", C(396, segment, 0, 0));
 }

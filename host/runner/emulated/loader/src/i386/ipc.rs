@@ -7,7 +7,6 @@ use kiln_emulated_core::guest::Guest;
 use kiln_emulated_core::sysv::{MESSAGE_MAX, command};
 
 use super::word;
-use crate::broker::NO_SIGNALS;
 use crate::guest::InProcess;
 use crate::load::PAGE;
 use crate::system::{MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE, map, plain};
@@ -18,15 +17,17 @@ const TYPE: usize = 4;
 const WIDE_TYPE: usize = 8;
 
 /// ipc(2)
-pub fn multiplexed(a: [usize; 6]) -> Result<usize> {
+pub fn multiplexed(a: [usize; 6], mask: u64) -> Result<usize> {
+    /// All of a command but `IPC_64`, which says that structures are the newer ones.
+    const COMMAND: usize = 0xff;
     let [call, first, second, third, pointer, fifth] = a;
     let version = call >> 16;
     match call & 0xffff {
-        1 => ask(nr::SEMOP, [first, pointer, second, 0, 0, 0]),
-        2 => ask(nr::SEMGET, [first, second, third, 0, 0, 0]),
+        1 => sysv::answer(nr::SEMOP, [first, pointer, second, 0, 0, 0], mask),
+        2 => sysv::answer(nr::SEMGET, [first, second, third, 0, 0, 0], mask),
         3 => {
             let argument = word(pointer)? as usize;
-            answer(nr32::SEMCTL, [first, second, third, argument, 0, 0])
+            answer(nr32::SEMCTL, [first, second, third & COMMAND, argument, 0, 0], mask)
         }
         4 => {
             let mut time = [0i64; 2];
@@ -37,9 +38,9 @@ pub fn multiplexed(a: [usize; 6]) -> Result<usize> {
                 }
                 time_at = time.as_ptr() as usize;
             }
-            ask(nr::SEMTIMEDOP, [first, pointer, second, time_at, 0, 0])
+            sysv::answer(nr::SEMTIMEDOP, [first, pointer, second, time_at, 0, 0], mask)
         }
-        11 => answer(nr32::MSGSND, [first, pointer, second, third, 0, 0]),
+        11 => answer(nr32::MSGSND, [first, pointer, second, third, 0, 0], mask),
         12 => {
             // The older form has the address and the type in memory.
             let (at, kind) = if version == 0 {
@@ -47,47 +48,41 @@ pub fn multiplexed(a: [usize; 6]) -> Result<usize> {
             } else {
                 (pointer, fifth)
             };
-            answer(nr32::MSGRCV, [first, at, second, kind, third, 0])
+            answer(nr32::MSGRCV, [first, at, second, kind, third, 0], mask)
         }
-        13 => ask(nr::MSGGET, [first, second, 0, 0, 0, 0]),
-        14 => answer(nr32::MSGCTL, [first, second, pointer, 0, 0, 0]),
+        13 => sysv::answer(nr::MSGGET, [first, second, 0, 0, 0, 0], mask),
+        14 => answer(nr32::MSGCTL, [first, second & COMMAND, pointer, 0, 0, 0], mask),
         21 => {
-            let start = answer(nr32::SHMAT, [first, pointer, second, 0, 0, 0])?;
+            let start = answer(nr32::SHMAT, [first, pointer, second, 0, 0, 0], mask)?;
             InProcess.write(third, &(start as u32).to_ne_bytes()).map(|()| 0)
         }
-        22 => ask(nr::SHMDT, [pointer, 0, 0, 0, 0, 0]),
-        23 => ask(nr::SHMGET, [first, second, third, 0, 0, 0]),
-        24 => answer(nr32::SHMCTL, [first, second, pointer, 0, 0, 0]),
+        22 => sysv::answer(nr::SHMDT, [pointer, 0, 0, 0, 0, 0], mask),
+        23 => sysv::answer(nr::SHMGET, [first, second, third, 0, 0, 0], mask),
+        24 => answer(nr32::SHMCTL, [first, second & COMMAND, pointer, 0, 0, 0], mask),
         _ => Err(Errno::NOSYS),
     }
 }
 
-fn ask(number: u32, a: [usize; 6]) -> Result<usize> {
-    sysv::answer(number, a, NO_SIGNALS)
-}
-
 /// The calls whose structures differ.
-pub fn answer(number: u32, a: [usize; 6]) -> Result<usize> {
+pub fn answer(number: u32, a: [usize; 6], mask: u64) -> Result<usize> {
     match number {
-        nr32::SHMAT => ask(nr::SHMAT, a),
-        nr32::SEMTIMEDOP_TIME64 => ask(nr::SEMTIMEDOP, a),
-        nr32::MSGSND => send(a),
-        nr32::MSGRCV => receive(a),
-        nr32::SEMCTL => control(nr::SEMCTL, a, 2),
-        nr32::SHMCTL => control(nr::SHMCTL, a, 1),
-        _ => control(nr::MSGCTL, a, 1),
+        nr32::SHMAT => sysv::answer(nr::SHMAT, a, mask),
+        nr32::SEMTIMEDOP_TIME64 => sysv::answer(nr::SEMTIMEDOP, a, mask),
+        nr32::MSGSND => send(a, mask),
+        nr32::MSGRCV => receive(a, mask),
+        nr32::SEMCTL => control(nr::SEMCTL, a, 2, mask),
+        nr32::SHMCTL => control(nr::SHMCTL, a, 1, mask),
+        _ => control(nr::MSGCTL, a, 1, mask),
     }
 }
 
 /// A control call, unless it is about the structure that describes an object.
-fn control(number: u32, a: [usize; 6], what: usize) -> Result<usize> {
-    let is_structure = match (a[what] & 0xff, number) {
-        (command::REMOVE, _) => false,
-        // Values of semaphores: GETPID to SETALL, numbers and halves of words.
-        (11..=17, nr::SEMCTL) => false,
-        _ => true,
-    };
-    if is_structure { Err(Errno::INVAL) } else { ask(number, a) }
+fn control(number: u32, a: [usize; 6], at: usize, mask: u64) -> Result<usize> {
+    match (a[at], number) {
+        // Of semaphores GETPID to SETALL too: numbers and halves of words.
+        (command::REMOVE, _) | (11..=17, nr::SEMCTL) => sysv::answer(number, a, mask),
+        _ => Err(Errno::INVAL),
+    }
 }
 
 /// Memory for a message with a wide type.
@@ -126,19 +121,19 @@ fn copy(from: usize, to: usize, length: usize) -> Result<()> {
     Ok(())
 }
 
-fn send([queue, at, length, flags, ..]: [usize; 6]) -> Result<usize> {
+fn send([queue, at, length, flags, ..]: [usize; 6], mask: u64) -> Result<usize> {
     let room = Room::new(length)?;
     let kind = i64::from(word(at)?.cast_signed());
     InProcess.write(room.start, &kind.to_ne_bytes())?;
     copy(at + TYPE, room.start + WIDE_TYPE, length)?;
-    ask(nr::MSGSND, [queue, room.start, length, flags, 0, 0])
+    sysv::answer(nr::MSGSND, [queue, room.start, length, flags, 0, 0], mask)
 }
 
-fn receive([queue, at, length, kind, flags, _]: [usize; 6]) -> Result<usize> {
+fn receive([queue, at, length, kind, flags, _]: [usize; 6], mask: u64) -> Result<usize> {
     let length = length.min(MESSAGE_MAX);
     let room = Room::new(length)?;
     let kind = kind as u32 as i32 as isize as usize;
-    let got = ask(nr::MSGRCV, [queue, room.start, length, kind, flags, 0])?;
+    let got = sysv::answer(nr::MSGRCV, [queue, room.start, length, kind, flags, 0], mask)?;
     InProcess.write(at, &word(room.start)?.to_ne_bytes())?;
     copy(room.start + WIDE_TYPE, at + TYPE, got.min(length))?;
     Ok(got)

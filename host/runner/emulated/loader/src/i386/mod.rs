@@ -12,7 +12,7 @@ mod files;
 pub mod gates;
 mod ipc;
 pub mod low;
-mod signals;
+pub mod signals;
 mod sockets;
 mod start;
 
@@ -102,9 +102,9 @@ fn translated(
             go_by(context, number, a.map(|value| value as u32), &Later::unchanged(number, [0; 6]))?;
             Ok(None)
         }
-        nr32::IPC => ipc::multiplexed(a).map(Some),
+        nr32::IPC => ipc::multiplexed(a, context.mask).map(Some),
         nr32::SHMAT | nr32::SHMCTL | nr32::MSGSND | nr32::MSGRCV | nr32::MSGCTL | nr32::SEMCTL
-        | nr32::SEMTIMEDOP_TIME64 => done(ipc::answer(number, a)),
+        | nr32::SEMTIMEDOP_TIME64 => done(ipc::answer(number, a, context.mask)),
         _ => match way(number) {
             Some(Way::Same(same) | Way::Judged(same)) => same_as(context, slot, same, a),
             Some(Way::Short(same)) => {
@@ -130,7 +130,7 @@ fn same_as(
 ) -> Result<Option<usize>> {
     match number {
         nr::SHMGET | nr::SHMDT | nr::SEMGET | nr::SEMOP | nr::MSGGET => {
-            return sysv::answer(number, a, NO_SIGNALS).map(Some);
+            return sysv::answer(number, a, context.mask).map(Some);
         }
         _ => {}
     }

@@ -1,6 +1,7 @@
 //! Signals of i386 programs: actions, masks, and calls that wait with another mask.
 
 use kiln_emulated_core::arch::i386::nr32;
+use kiln_emulated_core::arch::nr;
 use kiln_emulated_core::dispatch::Later;
 use kiln_emulated_core::errno::{Errno, Result};
 use kiln_emulated_core::guest::Guest;
@@ -8,6 +9,7 @@ use kiln_emulated_core::guest::Guest;
 use super::{gates, go_by, low, room, word};
 use crate::guest::InProcess;
 use crate::handler::{Context, SIGSYS, SIGSYS_BIT, change_mask};
+use crate::system::checked;
 
 /// Length of `struct sigaction`, and of the older one.
 const ACTION: usize = 20;
@@ -157,4 +159,24 @@ pub fn wait(context: &mut Context, number: u32, a: [usize; 6]) -> Result<()> {
     };
     later = later.with_data(argument, &data[..length]);
     go_by(context, number, arguments, &later)
+}
+
+/// The signals that end a call of a guest that waits with this mask: those that are let in, and not
+/// ignored.
+pub fn ending_waits(mask: u64) -> u64 {
+    /// `SIGCHLD`, `SIGCONT`, `SIGURG`, `SIGWINCH`: ignored unless there is a handler.
+    const QUIET: [usize; 4] = [17, 18, 23, 28];
+    (1..=64).filter(|&signal| mask & (1 << (signal - 1)) == 0 && signal != SIGSYS).fold(
+        0,
+        |set, signal| {
+            let mut action = [0u64; 4];
+            let to = action.as_mut_ptr() as usize;
+            // SAFETY: the kernel's `struct sigaction`, a local.
+            let known = unsafe { checked(nr::RT_SIGACTION, [signal, 0, to, 8, 0, 0]) };
+            // SAFETY: the kernel wrote it, behind the compiler's back.
+            let handler = unsafe { core::ptr::from_ref(&action[0]).read_volatile() };
+            let is_ignored = handler == 1 || handler == 0 && QUIET.contains(&signal);
+            if known.is_ok() && !is_ignored { set | 1 << (signal - 1) } else { set }
+        },
+    )
 }
