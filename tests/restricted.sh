@@ -5,7 +5,7 @@
 #   plain        no container: a user without groups, capabilities or new privileges
 # Prints the closing lines of each, and what was skipped; the logs stay in target/restricted.
 # What only root can make lies ready: results to compare with, a network with the addresses of clouds'
-# metadata services, a service account's token.
+# metadata services, small file systems, a service account's token.
 # usage: restricted.sh HARNESS     HARNESS has mkimages.sh, restricted-run.sh and plain-nonroot.sh; needs root
 set -euo pipefail
 harness=$(realpath -m "$1")
@@ -18,6 +18,10 @@ if [ "$(id -u)" != 0 ]; then
     echo "skipped: only root can make restricted pods"
     exit
 fi
+# What is mounted here is gone with this script.
+if [ -z "${KILN_RESTRICTED:-}" ]; then
+    KILN_RESTRICTED=1 exec unshare --mount bash tests/restricted.sh "$harness"
+fi
 "$harness/mkimages.sh" >/dev/null
 
 program=$(${CARGO:-cargo} test --package kiln-runner-emulated --test it --no-run 2>&1 |
@@ -26,12 +30,20 @@ program=$(${CARGO:-cargo} test --package kiln-runner-emulated --test it --no-run
 logs=target/restricted
 mkdir -p "$logs"
 scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+trap 'umount --quiet --lazy "$scratch"/{over,below,small}; rm -rf "$scratch"' EXIT
 chmod 755 "$scratch"
 mkdir "$scratch/truth" "$scratch/token"
 cp "$program" "$scratch/it"
 echo CANARY-service-account >"$scratch/token/token"
 chmod 644 "$scratch/token/token"
+# Small ones, for what happens where there is no room: in memory, and an overlay of that.
+mkdir "$scratch/small" "$scratch/below" "$scratch/over"
+mount -t tmpfs -o size=128m,mode=1777 none "$scratch/small"
+mount -t tmpfs -o size=128m none "$scratch/below"
+mkdir "$scratch"/below/{upper,work,lower}
+chmod 1777 "$scratch/below/upper"
+mount -t overlay -o "lowerdir=$scratch/below/lower,upperdir=$scratch/below/upper,workdir=$scratch/below/work" \
+    none "$scratch/over"
 
 # With the addresses of metadata services, and with ports below 1024 for everybody: those have port 80.
 with_metadata() {
@@ -52,13 +64,15 @@ in_container() {
     "$harness/restricted-run.sh" "${options[@]}" --workspace "$scratch/workspace" --tmp \
         --bind /usr:/usr:ro --bind "$scratch/it:/it:ro" --bind "$scratch/truth:/truth:ro" \
         --bind "$scratch/token:/run/secrets/kubernetes.io/serviceaccount:ro" \
-        --env TMPDIR=/workspace --env KILN_TRUTH=/truth -- "${@:2}"
+        --bind "$scratch/small:/mnt:rw" --bind "$scratch/over:/opt:rw" \
+        --env TMPDIR=/workspace --env KILN_TRUTH=/truth --env KILN_SMALL=/mnt:/opt -- "${@:2}"
 }
 
 in_crio() { in_container --seccomp crio --uid 1000680000 --gid 0 "$@"; }
 
 in_plain() {
-    (cd / && TMPDIR="$scratch/workspace" KILN_TRUTH="$scratch/truth" "$harness/plain-nonroot.sh" "$@")
+    (cd / && TMPDIR="$scratch/workspace" KILN_TRUTH="$scratch/truth" KILN_SMALL="$scratch/small:$scratch/over" \
+        "$harness/plain-nonroot.sh" "$@")
 }
 
 # For the shell that `unshare` starts.

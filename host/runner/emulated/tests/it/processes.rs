@@ -150,7 +150,10 @@ fn signals_reach_whom_a_user_may_signal() {
         }
         // What a step began as another: nothing differs, and nobody looks.
         let ran = image.sh_as_bob(
-            "trap 'echo ended' TERM; sleep 60 & (kill 0); wait; kill -0 $$ && echo alive",
+            // The child has the shell's trap until it is another program.
+            "trap 'echo ended' TERM; sleep 60 &
+             until test \"$(cat /proc/$!/comm)\" = sleep; do sleep 0.05; done
+             (kill 0); wait; kill -0 $$ && echo alive",
         );
         assert_eq!(ran.ok(), "ended\nalive\n", "{}", ran.err);
         // A user's script ends its own group alone.
