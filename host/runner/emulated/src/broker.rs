@@ -25,7 +25,7 @@ use kiln_emulated_core::broker::{
     REQUEST_LEN, Request, SCHEDULE, SEND, SET_XATTR, SYSV, TERMINAL, TIMES, WATCH,
 };
 use kiln_emulated_core::config::below;
-use kiln_emulated_core::message::abstract_name;
+use kiln_emulated_core::message::{abbreviated, abstract_name};
 use kiln_emulated_core::sysv::Call;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{
@@ -340,6 +340,7 @@ fn destination(address: &[u8], rules: &Rules) -> Result<Destination, Errno> {
         return Ok(Destination::Connected);
     }
     if let Some(name) = abstract_name(address) {
+        let name = abbreviated(name, &rules.token).ok_or(Errno::INVAL)?;
         let name = [&rules.token, name].concat();
         return SocketAddrUnix::new_abstract_name(&name).map(Destination::Abstract);
     }

@@ -218,9 +218,8 @@ impl<G: Guest> World<'_, G> {
         let full = u32::from(seen.mode) & S_IFMT | mode;
         // For a device node the disk has a regular file.
         let stored = stored_mode(u32::from(disk.mode) & S_IFMT | mode);
-        if let Some(fd) = fd
-            && stored != u32::from(disk.mode) & 0o7777
-        {
+        if let Some(fd) = fd {
+            // The same mode once more is a change too: the inode has a time for it, and watchers.
             self.guest.fchmod(fd, stored)?;
         }
         let is_device = full & S_IFMT != u32::from(disk.mode) & S_IFMT;

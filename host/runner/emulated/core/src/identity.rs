@@ -19,6 +19,8 @@ const PR_GET_NO_NEW_PRIVS: usize = 39;
 const PR_CAP_AMBIENT: usize = 47;
 /// `CAP_CHECKPOINT_RESTORE`: programs count upwards until they get EINVAL.
 const LAST_CAP: usize = 40;
+/// `CAP_SETPCAP`
+const SETPCAP: u64 = 1 << 8;
 /// `PR_SET_SECCOMP`
 const PR_SET_SECCOMP: usize = 22;
 
@@ -178,14 +180,14 @@ impl<G: Guest> World<'_, G> {
             }
             PR_CAPBSET_DROP => {
                 let bit = bit.ok_or(Errno::INVAL)?;
-                if !self.cred.is_root() {
+                if effective & SETPCAP == 0 {
                     return Err(Errno::PERM);
                 }
                 self.cred.set_caps([effective, permitted, inheritable, bounding & !bit]);
                 Ok(0)
             }
             PR_GET_SECUREBITS => Ok(0),
-            PR_SET_SECUREBITS if self.cred.is_root() => Ok(0),
+            PR_SET_SECUREBITS if effective & SETPCAP != 0 => Ok(0),
             PR_SET_SECUREBITS => Err(Errno::PERM),
             // The kernel's has been on since before the step; this is the guest's own.
             PR_SET_NO_NEW_PRIVS if a[1..5] == [1, 0, 0, 0] => {

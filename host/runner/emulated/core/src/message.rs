@@ -231,6 +231,27 @@ impl Message {
     };
 }
 
+/// Longest abstract name: `sun_path` without its first byte.
+const NAME_MAX: usize = 107;
+
+/// What of a step's abstract name follows its token in the pod. Many programs give all of
+/// `sun_path` as the name, with the zeros at its end: of those as many go as the token needs.
+/// `None`: there is no room.
+#[must_use]
+pub fn abbreviated<'n>(name: &'n [u8], token: &[u8]) -> Option<&'n [u8]> {
+    let room = NAME_MAX.checked_sub(token.len())?;
+    let (kept, rest) = name.split_at_checked(room).unwrap_or((name, &[]));
+    let fits = rest.is_empty() || name.len() == NAME_MAX && rest.iter().all(|&byte| byte == 0);
+    fits.then_some(kept)
+}
+
+/// How many zeros [`abbreviated`] has taken from what is left of a name.
+#[must_use]
+pub fn missing_zeros(kept: &[u8], token: &[u8]) -> usize {
+    let is_full = kept.len() + token.len() == NAME_MAX && kept.ends_with(&[0]);
+    if is_full { token.len() } else { 0 }
+}
+
 /// Whether an address is that of an abstract Unix socket, and its name.
 #[must_use]
 pub fn abstract_name(address: &[u8]) -> Option<&[u8]> {

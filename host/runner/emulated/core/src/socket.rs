@@ -7,7 +7,7 @@ use crate::config::ROOT_FD;
 use crate::dispatch::Later;
 use crate::errno::{Errno, Result};
 use crate::guest::Guest;
-use crate::message::abstract_name;
+use crate::message::{abbreviated, abstract_name, missing_zeros};
 use crate::open::{Intent, Parent};
 use crate::world::{Scratch, World};
 
@@ -80,6 +80,7 @@ impl<G: Guest> World<'_, G> {
         self.guest.read(address, bytes)?;
         let Some(name) = abstract_name(bytes) else { return Ok(unchanged) };
         let token = self.config.token;
+        let name = abbreviated(name, token).ok_or(Errno::INVAL)?;
         let mut named = [0; ADDRESS_MAX];
         named[..2].copy_from_slice(&AF_UNIX.to_ne_bytes());
         let end = 3 + token.len() + name.len();
@@ -175,6 +176,7 @@ impl<G: Guest> World<'_, G> {
             let end = 3 + own.len();
             translated[..2].copy_from_slice(&AF_UNIX.to_ne_bytes());
             translated.get_mut(3..end).ok_or(Errno::INVAL)?.copy_from_slice(own);
+            let end = end + missing_zeros(own, self.config.token);
             answer = translated.get(..end).unwrap_or(&[]);
         } else if is_path {
             let Scratch { other, walk, .. } = scratch;

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <linux/securebits.h>
+#include <sys/un.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -88,14 +91,31 @@ int main(int argc, char **argv) {
     if (!geteuid() && (mknod("d", S_IFCHR | 0600, 0x103) || !setxattr("d", "user.x", "x", 1, 0))) return 1;
     printf("%o %o %o\n", mode_of(open(".", O_TMPFILE | O_RDWR, 0)), mode_of(open(".", O_TMPFILE | O_RDWR, 0644)),
            mode_of(open(".", O_TMPFILE | O_RDWR, 0200)));
-    for (int i = 0; i < 3; i++) {
+    struct sockaddr_un whole = {AF_UNIX}, told;
+    sprintf(whole.sun_path + 1, "kiln-%d", getpid());
+    int client = socket(AF_UNIX, SOCK_STREAM, 0), other = socket(AF_UNIX, SOCK_STREAM, 0);
+    SHOW("an abstract name with its zeros", bind(sock, (void *)&whole, sizeof whole));
+    SHOW("listen", listen(sock, 1));
+    length = sizeof told;
+    SHOW("its name", getsockname(sock, (void *)&told, &length));
+    printf("%u %s\n", length, memcmp(&told, &whole, sizeof whole) ? "differs" : "equal");
+    SHOW("connect", connect(client, (void *)&whole, sizeof whole));
+    SHOW("connect without the zeros", connect(other, (void *)&whole, 3 + strlen(whole.sun_path + 1)));
+    memset(told.sun_path + 1, 'x', sizeof told.sun_path - 1);
+    SHOW("connect to nobody", connect(other, (void *)&told, 60));
+    for (int i = 0; i < 5; i++) {
         stat("f", &st);
         struct timespec before = st.st_ctim;
         usleep(20000);
         int fd = open("f", O_RDONLY);
-        if (i == 0 ? chown("f", geteuid(), getegid()) : i == 1 ? fchown(fd, -1, getegid()) : lchown("f", geteuid(), -1)) perror("chown");
+        if (i == 0 ? chown("f", geteuid(), getegid()) : i == 1 ? fchown(fd, -1, getegid()) : i == 2 ? lchown("f", geteuid(), -1)
+            : i == 3 ? chmod("f", st.st_mode) : fchmod(fd, st.st_mode)) perror("change");
         stat("f", &st);
         puts(before.tv_sec == st.st_ctim.tv_sec && before.tv_nsec == st.st_ctim.tv_nsec ? "not changed" : "changed");
     }
+    unsigned header[] = {versions[2], 0}, nothing[6] = {0};
+    if (syscall(SYS_capset, header, nothing)) return 1;
+    SHOW("drop from the bounding set", prctl(PR_CAPBSET_DROP, 3, 0, 0, 0));
+    SHOW("secure bits", prctl(PR_SET_SECUREBITS, 0, 0, 0, 0));
     return 0;
 }
