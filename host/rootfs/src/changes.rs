@@ -47,9 +47,13 @@ struct Key(Vec<u8>);
 
 impl Ord for Key {
     fn cmp(&self, other: &Self) -> Ordering {
+        /// Compared at once: paths of one directory begin alike, up to four thousand bytes.
+        const CHUNK: usize = 64;
+        let chunks = self.0.chunks(CHUNK).zip(other.0.chunks(CHUNK));
+        let alike = chunks.take_while(|(one, other)| one == other).map(|(one, _)| one.len()).sum();
         // No component holds a NUL, so it can stand for the separator.
         let lower = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
-        self.0.iter().map(lower).cmp(other.0.iter().map(lower))
+        self.0.iter().skip(alike).map(lower).cmp(other.0.iter().skip(alike).map(lower))
     }
 }
 

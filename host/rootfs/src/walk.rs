@@ -20,6 +20,10 @@ const THREADS: usize = 2;
 /// usual soft limit of a process is 1024 descriptors.
 const MAX_OPEN: usize = 256;
 
+/// Most bytes of all paths together: sets of changes hold each of them whole, and in a deep directory
+/// every name costs four thousand. A tree of five million files with paths of a hundred bytes has them.
+const MAX_PATH_BYTES: usize = 512 << 20;
+
 /// A directory to read.
 struct Task {
     number: u32,
@@ -48,6 +52,7 @@ struct Queue {
     active: usize,
     next_number: u32,
     entries: usize,
+    path_bytes: usize,
     done: Vec<(u32, Dir)>,
     failed: Option<RootfsError>,
 }
@@ -57,16 +62,22 @@ struct Walk<'a> {
     queue: Mutex<Queue>,
     changed: Condvar,
     open: Arc<AtomicUsize>,
+    max_path_bytes: usize,
 }
 
 /// Reads the tree at `top`, a canonical path of a directory.
 pub(crate) fn walk(rootfs: &Rootfs, top: &[u8]) -> Result<Index> {
+    walk_within(rootfs, top, MAX_PATH_BYTES)
+}
+
+fn walk_within(rootfs: &Rootfs, top: &[u8], max_path_bytes: usize) -> Result<Index> {
     let first = Task { number: 0, path: top.to_vec(), above: None };
     let walk = Walk {
         rootfs,
         queue: Mutex::new(Queue { tasks: vec![first], next_number: 1, ..Queue::default() }),
         changed: Condvar::new(),
         open: Arc::new(AtomicUsize::new(0)),
+        max_path_bytes,
     };
     std::thread::scope(|scope| {
         for _ in 1..THREADS {
@@ -128,6 +139,12 @@ impl Walk<'_> {
         queue.entries += dir.nodes.len();
         if queue.entries > MAX_ENTRIES {
             queue.failed = Some(too_many());
+            return;
+        }
+        queue.path_bytes += dir.names.len() + dir.nodes.len() * (task.path.len() + 1);
+        if queue.path_bytes > self.max_path_bytes {
+            let limit = self.max_path_bytes as u64;
+            queue.failed = Some(RootfsError::Limit { what: "bytes in all paths", limit });
             return;
         }
         let mut above = None;
@@ -232,4 +249,23 @@ pub(crate) fn hash(bytes: &[u8]) -> u32 {
     let mut hasher = DefaultHasher::new();
     hasher.write(bytes);
     (hasher.finish() as u32).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_bounded_together() {
+        let dir = tempfile::tempdir().unwrap();
+        let rootfs = Rootfs::create(&dir.path().join("rootfs")).unwrap();
+        let deep = [b"d".repeat(200), b"e".repeat(200)].join(&b'/');
+        rootfs.mkdir_all(&deep, 0o755).unwrap();
+        for number in 0..20 {
+            rootfs.mkdir(&path::join(&deep, number.to_string().as_bytes()), 0o755).unwrap();
+        }
+        assert_eq!(walk_within(&rootfs, b"", 10_000).unwrap().len(), 22);
+        let refused = walk_within(&rootfs, b"", 8000);
+        assert!(matches!(refused, Err(RootfsError::Limit { .. })), "{refused:?}");
+    }
 }
