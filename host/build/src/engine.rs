@@ -189,7 +189,7 @@ impl<'a> Engine<'a> {
 
     /// Whether some runner executes programs of this architecture.
     pub(crate) fn runs(&self, architecture: &str) -> bool {
-        architecture == Platform::local().architecture
+        is_local(architecture)
             || self.services.runners.iter().any(|runner| runner.runs_foreign(architecture))
     }
 
@@ -200,7 +200,6 @@ impl<'a> Engine<'a> {
         step: &Step,
         architecture: &str,
     ) -> Choice {
-        let is_foreign = architecture != Platform::local().architecture;
         let mut refusals = Vec::new();
         let mut usable = Vec::new();
         for runner in &self.services.runners {
@@ -211,7 +210,7 @@ impl<'a> Engine<'a> {
                 refusals.push((runner.kind(), reason.to_string()));
                 continue;
             }
-            if is_foreign && !runner.runs_foreign(architecture) {
+            if !is_local(architecture) && !runner.runs_foreign(architecture) {
                 let reason = format!("it does not run programs for {architecture} here");
                 refusals.push((runner.kind(), reason));
                 continue;
@@ -247,6 +246,10 @@ impl<'a> Engine<'a> {
         }
         Ok(usable)
     }
+}
+
+fn is_local(architecture: &str) -> bool {
+    architecture == Platform::local().architecture
 }
 
 fn open_store(work_dir: &Path) -> Result<Store> {
