@@ -33,6 +33,15 @@ static void open_gate(void) {
     gate = (void *)page;
 }
 
+// A path in the directory that is another's; it lives for a while.
+static const char *dir;
+static char *in(const char *name) {
+    static char paths[64][600]; static int next;
+    char *p = paths[next++ % 64];
+    snprintf(p, 600, "%s/%s", dir, name);
+    return p;
+}
+
 static int tries;
 static void tell(const char *what, long result) {
     tries++;

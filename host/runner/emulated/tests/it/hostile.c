@@ -12,14 +12,6 @@ static void dump(const char *what, long fd) {
     if (n > 0) { b[n] = 0; printf("LEAK %s\n", b); }
 }
 
-static const char *dir;
-static char *in(const char *name) {
-    static char paths[64][512];
-    static int next;
-    char *p = paths[next++ % 64];
-    snprintf(p, 512, "%s/%s", dir, name);
-    return p;
-}
 
 static char racing[600];
 static void *flip(void *unused) {

@@ -54,13 +54,6 @@ static long W(const void *words, size_t length) {
     return (long)at;
 }
 
-static const char *dir;
-static char *in(const char *name) {
-    static char paths[16][512]; static int next;
-    char *p = paths[next++ % 16];
-    snprintf(p, 512, "%s/%s", dir, name);
-    return p;
-}
 
 static void all_of_i386(pid_t victim, const char *name) {
     char *start = low, text[300];

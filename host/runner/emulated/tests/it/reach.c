@@ -15,13 +15,6 @@
 #include <sys/xattr.h>
 #include <utime.h>
 
-static const char *dir;
-static char *in(const char *name) {
-    static char paths[64][512]; static int next;
-    char *p = paths[next++ % 64];
-    snprintf(p, 512, "%s/%s", dir, name);
-    return p;
-}
 static void dump(const char *what, long fd) {
     char b[4096];
     long n = fd < 0 ? -1 : G(SYS_read, fd, b, sizeof b - 1);

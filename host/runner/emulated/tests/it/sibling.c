@@ -16,13 +16,6 @@ static void dump(const char *what, long fd) {
     if (n > 0) { b[n] = 0; printf("LEAK %s\n", b); }
     if (fd >= 0) close(fd);
 }
-static const char *root;
-static char *in(const char *name) {
-    static char paths[16][600]; static int next;
-    char *p = paths[next++ % 16];
-    snprintf(p, 600, "%s/%s", root, name);
-    return p;
-}
 
 static void files(void) {
     char path[600];
@@ -38,7 +31,7 @@ static void files(void) {
     tell("link into it", G(SYS_linkat, 900, "etc/passwd", -100, in("linked"), 0));
     tell("cut its file", G(SYS_truncate, path, 0));
     tell("its file's attributes", G(SYS_listxattr, path, path + 500, 64));
-    long file = G(SYS_open, path, O_PATH), folder = G(SYS_open, root, O_PATH | O_DIRECTORY);
+    long file = G(SYS_open, path, O_PATH), folder = G(SYS_open, dir, O_PATH | O_DIRECTORY);
     int fd = file, watcher = inotify_init1(O_NONBLOCK);
     tell("its mode", ask(MODE, 0, 0, 0777, 0, 0, 0, &fd, 1));
     tell("its times", ask(TIMES, 0, 0, 0, 0, 0, 0, &fd, 1));
@@ -47,7 +40,7 @@ static void files(void) {
     tell("by its directory", G(SYS_openat, folder, "secret", O_RDONLY));
     snprintf(path, sizeof path, "/proc/self/fd/%ld", file);
     dump("its open file", G(SYS_open, path, O_RDONLY));
-    dump("list it", G(SYS_open, root, O_RDONLY | O_DIRECTORY));
+    dump("list it", G(SYS_open, dir, O_RDONLY | O_DIRECTORY));
     tell("a new file", G(SYS_open, in("new"), O_CREAT | O_WRONLY, 0600));
     const char *names[] = {"../ledger", "..", "../..", "../step-0", 0};
     for (const char **n = names; *n; n++) {
@@ -151,7 +144,7 @@ static void sockets(void) {
 
 int main(int argc, char **argv) {
     open_gate();
-    root = argv[1];
+    dir = argv[1];
     char path[600], b[64];
     files();
     processes(atoi(argv[2]), atoi(argv[3]));
