@@ -215,8 +215,10 @@ pub const fn split_device(device: u32) -> (u32, u32) {
 }
 
 /// Native-endian output with fixed capacity; what does not fit is dropped.
-struct Bytes<const N: usize> {
-    bytes: [u8; N],
+#[derive(Debug)]
+pub struct Bytes<const N: usize> {
+    /// What was put so far, and zeros.
+    pub bytes: [u8; N],
     used: usize,
 }
 
@@ -235,11 +237,18 @@ impl<const N: usize> Bytes<N> {
         self
     }
 
-    fn u32(&mut self, value: u32) -> &mut Self {
+    /// Two bytes.
+    pub fn u16(&mut self, value: u16) -> &mut Self {
         self.put(&value.to_ne_bytes())
     }
 
-    fn u64(&mut self, value: u64) -> &mut Self {
+    /// Four bytes.
+    pub fn u32(&mut self, value: u32) -> &mut Self {
+        self.put(&value.to_ne_bytes())
+    }
+
+    /// Eight bytes.
+    pub fn u64(&mut self, value: u64) -> &mut Self {
         self.put(&value.to_ne_bytes())
     }
 }

@@ -160,19 +160,31 @@ pub fn value(result: Result<usize>) -> isize {
     }
 }
 
-/// sendmmsg(2): how many messages went out; an error only when it was not one.
 fn send_many(slot: &mut Slot, a: [usize; 6], mask: u64) -> Result<usize> {
-    /// Length of `struct mmsghdr`, whose last word says how much was sent; `UIO_MAXIOV`.
+    /// Length of `struct mmsghdr`.
     const ENTRY: usize = 64;
-    const MOST: usize = 1024;
     let [socket, entries, count, flags, ..] = a;
+    send_each(entries, count, [ENTRY, HEADER], |entry| {
+        let message = world().message(&mut slot.scratch, socket, entry, flags as u32)?;
+        broker::send(&message, mask)
+    })
+}
+
+/// sendmmsg(2): how many messages went out; an error only when it was not one. Their entries have this
+/// length, and from there on say how much was sent.
+pub fn send_each(
+    entries: usize,
+    count: usize,
+    [length, sent_at]: [usize; 2],
+    mut send: impl FnMut(usize) -> Result<usize>,
+) -> Result<usize> {
+    /// `UIO_MAXIOV`
+    const MOST: usize = 1024;
     let mut done = 0;
     while done < (count & 0xffff_ffff).min(MOST) {
-        let entry = entries + done * ENTRY;
-        let sent = world()
-            .message(&mut slot.scratch, socket, entry, flags as u32)
-            .and_then(|message| broker::send(&message, mask))
-            .and_then(|sent| InProcess.write(entry + HEADER, &(sent as u32).to_ne_bytes()));
+        let entry = entries + done * length;
+        let sent = send(entry)
+            .and_then(|sent| InProcess.write(entry + sent_at, &(sent as u32).to_ne_bytes()));
         match sent {
             Ok(()) => done += 1,
             Err(errno) if done == 0 => return Err(errno),
@@ -277,21 +289,26 @@ fn pselect(context: &mut Context, a: [usize; 6]) {
     }
 }
 
+/// The value of a call that is to be made later, here and now, at the price of signals that wait.
+pub fn at_once(later: &Later) -> isize {
+    let mut a = later.arguments;
+    if let Some(argument) = later.data_argument {
+        a[argument] = later.data.as_ptr() as usize;
+    }
+    // SAFETY: the guest's own arguments, and data that lives until the call returns.
+    let result = unsafe { call(later.number, a) };
+    if let Some(fd) = later.close {
+        InProcess.close(fd);
+    }
+    result
+}
+
 /// Arranges for a call to be made once the handler has returned. With `inner`, the data's first
 /// word is to point that far into the data.
 fn make_later(context: &mut Context, later: &Later, inner: Option<usize>) {
     let Some(pending) = claim_pending() else {
-        // Too many waiters: here and now, at the price of signals that wait.
-        let mut a = later.arguments;
-        if let Some(argument) = later.data_argument {
-            a[argument] = later.data.as_ptr() as usize;
-        }
-        // SAFETY: the guest's own arguments, and data that lives until the call returns.
-        let result = unsafe { call(later.number, a) };
-        if let Some(fd) = later.close {
-            InProcess.close(fd);
-        }
-        context.answer(result);
+        // Too many waiters.
+        context.answer(at_once(later));
         return;
     };
     pending.close = later.close.map_or(-1, i64::from);

@@ -11,18 +11,16 @@ use crate::guest::InProcess;
 use crate::i386::{self, Lists, low};
 use crate::process;
 use crate::sharing::{Own, begin};
-use crate::system::{MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_WRITE, call, die, map, plain};
+use crate::system::{
+    MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_NORESERVE, MAP_PRIVATE, PAGE, PROT_WRITE, call,
+    die, map, plain,
+};
 use crate::{handler, slots, trace};
 
-pub const PAGE: usize = 4096;
 /// Where the kernel puts position-independent programs (`ELF_ET_DYN_BASE`).
 const PROGRAM_BASE: usize = 0x5555_5555_4000;
 /// The same for 32-bit programs.
 const NARROW_BASE: usize = 0x5655_5000;
-/// `MAP_NORESERVE`
-pub const MAP_NORESERVE: usize = 0x4000;
-/// `MAP_FIXED_NOREPLACE`
-pub const MAP_FIXED_NOREPLACE: usize = 0x10_0000;
 
 /// What the loader left for itself.
 struct Orders {

@@ -29,6 +29,7 @@ mod restart;
 mod root;
 mod sharing;
 mod shortcut;
+mod signals;
 mod slots;
 mod system;
 mod sysv;

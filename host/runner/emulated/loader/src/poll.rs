@@ -8,7 +8,8 @@ use crate::broker::NO_SIGNALS;
 use crate::guest::InProcess;
 use crate::i386::low;
 use crate::i386::signals::ending_waits;
-use crate::system::{checked, fd};
+use crate::signals::file_of;
+use crate::system::checked;
 
 /// `POLLIN`
 pub const READABLE: u32 = 1;
@@ -50,13 +51,7 @@ fn poll_unless_signalled(
     time: Option<[i64; 2]>,
     mask: u64,
 ) -> Result<usize> {
-    /// `signalfd4`, `SFD_CLOEXEC`
-    const SIGNALFD4: u32 = 289;
-    const CLOEXEC: usize = 0o2_000_000;
-    let signals = ending_waits(mask);
-    let at = core::ptr::from_ref(&signals) as usize;
-    // SAFETY: eight bytes of a local.
-    let pending = unsafe { checked(SIGNALFD4, [fd(-1), at, 8, CLOEXEC, 0, 0])? } as i32;
+    let pending = file_of(ending_waits(mask))?;
     let mut all = [[u32::MAX, 0], [u32::MAX, 0], [pending as u32, READABLE]];
     for (place, file) in all.iter_mut().zip(files.iter()) {
         *place = *file;

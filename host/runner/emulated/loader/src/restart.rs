@@ -5,18 +5,12 @@
 //! Where only some do, their signals do not interrupt it: a descriptor tells of them, and they are let
 //! in beside it.
 
-use kiln_emulated_core::arch::nr;
 use kiln_emulated_core::errno::{Errno, Result};
 use kiln_emulated_core::guest::Guest;
 
 use crate::guest::InProcess;
 use crate::poll::{READABLE, poll, poll_both};
-use crate::system::checked;
-
-/// `SIGKILL`, `SIGSYS`, `SIGSTOP`
-const NEVER: u64 = 1 << 8 | 1 << 30 | 1 << 18;
-/// `SFD_CLOEXEC | SFD_NONBLOCK`
-const SIGNAL_FLAGS: usize = 0o2_004_000;
+use crate::signals::{file_of, let_in};
 
 /// How a call waits.
 pub struct Waiting {
@@ -42,10 +36,8 @@ impl Waiting {
             how.always = again != 0;
             return how;
         }
-        let (none, set) = (-1isize as usize, core::ptr::from_ref(&again) as usize);
-        // SAFETY: eight bytes of a local.
-        if let Ok(file) = unsafe { checked(nr::SIGNALFD4, [none, set, 8, SIGNAL_FLAGS, 0, 0]) } {
-            (how.again, how.signals) = (again, file as i32);
+        if let Ok(file) = file_of(again) {
+            (how.again, how.signals) = (again, file);
         }
         how
     }
@@ -90,20 +82,10 @@ impl Drop for Waiting {
 fn handled(mask: u64) -> (u64, u64) {
     const RESTART: u64 = 0x1000_0000;
     let (mut again, mut others) = (0, 0);
-    for signal in 1..=64usize {
-        let bit = 1 << (signal - 1);
-        if (mask | NEVER) & bit != 0 {
-            continue;
-        }
-        let mut action = [0u64; 4];
-        let to = action.as_mut_ptr() as usize;
-        // SAFETY: the kernel's `struct sigaction`, 32 bytes of a local.
-        let known = unsafe { checked(nr::RT_SIGACTION, [signal, 0, to, 8, 0, 0]) };
-        // Neither SIG_DFL nor SIG_IGN.
-        if known.is_ok() && action[0] > 1 {
-            let kind = if action[1] & RESTART != 0 { &mut again } else { &mut others };
-            *kind |= bit;
-        }
+    // Neither SIG_DFL nor SIG_IGN.
+    for signal in let_in(mask).filter(|signal| signal.handler > 1) {
+        let kind = if signal.flags & RESTART != 0 { &mut again } else { &mut others };
+        *kind |= signal.bit();
     }
     (again, others)
 }

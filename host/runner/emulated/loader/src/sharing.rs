@@ -22,7 +22,7 @@ use kiln_emulated_core::guest::Guest;
 use crate::entry::{GATE, GATES, clone_gates, vfork_gates};
 use crate::guest::InProcess;
 use crate::handler::Context;
-use crate::i386::low;
+use crate::i386::{gates, low};
 use crate::process::world;
 use crate::root;
 use crate::slots::{children, home};
@@ -189,40 +189,37 @@ pub fn clone(context: &mut Context, number: u32, flags: usize) {
     } else {
         (&CLONE_TARGETS, clone_gates as *const ())
     };
-    match gate_of(targets, context.next()) {
-        Some(index) => {
-            children().fetch_add(1, Relaxed);
-            context.call_at(gates as usize + index * GATE, number);
-        }
-        None => context.answer(Errno::AGAIN.negated()),
+    if let Err(errno) = go_by_gate(context, number, targets, gates as usize) {
+        context.answer(errno.negated());
     }
 }
 
 /// The same for an i386 program, by the gates below 4 GiB.
 pub fn clone_i386(context: &mut Context, number: u32, flags: usize) -> Result<()> {
-    use crate::i386::gates::{CLONE_GATE, CLONES, COUNT};
     let _ = own();
     let words = low::words().ok_or(Errno::NOSYS)?;
-    let (waited_for, others) = words.targets.split_at(COUNT);
+    let (waited_for, others) = words.targets.split_at(gates::COUNT);
     let waits = number == nr32::VFORK || flags & CLONE_VFORK as usize != 0;
-    let (targets, first) = if waits { (waited_for, 0) } else { (others, COUNT) };
-    let next = context.next() as u32;
+    let (targets, first) = if waits { (waited_for, 0) } else { (others, gates::COUNT) };
+    go_by_gate(context, number, targets, gates::CLONES as usize + first * GATE)
+}
+
+/// Has a call made at the gate that leads to where the guest goes on; the gates lie in order.
+fn go_by_gate(
+    context: &mut Context,
+    number: u32,
+    targets: &[AtomicUsize],
+    gates: usize,
+) -> Result<()> {
+    let next = context.next();
     let index = targets.iter().position(|target| {
         let owner = target.compare_exchange(0, next, Relaxed, Relaxed);
         owner.is_ok() || owner == Err(next)
     });
-    let index = first + index.ok_or(Errno::AGAIN)?;
-    words.children.fetch_add(1, Relaxed);
-    context.call_at((CLONES + CLONE_GATE * index as u32) as usize, number);
+    let index = index.ok_or(Errno::AGAIN)?;
+    children().fetch_add(1, Relaxed);
+    context.call_at(gates + index * GATE, number);
     Ok(())
-}
-
-/// The gate that leads to a place.
-fn gate_of(targets: &[AtomicUsize; GATES], next: usize) -> Option<usize> {
-    targets.iter().position(|target| {
-        let owner = target.compare_exchange(0, next, Relaxed, Relaxed);
-        owner.is_ok() || owner == Err(next)
-    })
 }
 
 /// Whether a call at this address, or before it, is made by one of the gates.

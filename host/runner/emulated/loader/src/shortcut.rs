@@ -22,7 +22,7 @@ use crate::handler::{change_mask, value};
 use crate::process::world;
 use crate::slots::{COUNTERS, Slot, children, counter, home};
 use crate::system::{
-    MAP_ANONYMOUS, MAP_PRIVATE, PROT_EXEC, PROT_READ, PROT_WRITE, checked, map, plain,
+    MAP_ANONYMOUS, MAP_PRIVATE, PAGE, PROT_EXEC, PROT_READ, PROT_WRITE, checked, map, plain,
 };
 
 /// How often a call traps at one place before it gets a stub, which costs about six traps.
@@ -37,7 +37,6 @@ const MOVES: usize = 16;
 const STUB: usize = 48;
 /// A page of stubs is looked for so far below the code that jumps to it.
 const BELOW: usize = 1 << 20;
-const PAGE: usize = 4096;
 /// Pages of stubs: for the program, its libraries, and what they load.
 const AREAS: usize = 4;
 

@@ -69,6 +69,9 @@ pub const MAP_SHARED: usize = 1;
 pub const MAP_PRIVATE: usize = 2;
 pub const MAP_FIXED: usize = 0x10;
 pub const MAP_ANONYMOUS: usize = 0x20;
+pub const MAP_NORESERVE: usize = 0x4000;
+pub const MAP_FIXED_NOREPLACE: usize = 0x10_0000;
+pub const PAGE: usize = 4096;
 
 /// mmap(2)
 ///
@@ -84,4 +87,30 @@ pub unsafe fn map(
 ) -> Result<usize> {
     // SAFETY: the caller's contract.
     unsafe { checked(nr::MMAP, [address, length, protection, flags, fd(file), offset]) }
+}
+
+/// Memory for a while, of zeros.
+pub struct Temporary {
+    start: usize,
+    length: usize,
+}
+
+impl Temporary {
+    /// At least so many bytes.
+    pub fn new(length: usize) -> Result<Self> {
+        let (protection, flags) = (PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
+        // SAFETY: a fresh mapping of our own.
+        let start = unsafe { map(0, length, protection, flags, -1, 0)? };
+        Ok(Self { start, length })
+    }
+
+    pub const fn start(&self) -> usize {
+        self.start
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = plain(nr::MUNMAP, [self.start, self.length, 0, 0, 0, 0]);
+    }
 }

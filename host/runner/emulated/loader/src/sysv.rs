@@ -15,15 +15,15 @@ use crate::guest::InProcess;
 use crate::i386::low;
 use crate::poll::{READABLE, poll};
 use crate::sharing::own;
-use crate::system::{MAP_FIXED, MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE, checked, fd, map};
+use crate::system::{
+    MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_SHARED, PAGE, PROT_EXEC, PROT_READ, PROT_WRITE, checked, fd,
+    map,
+};
 
-const PAGE: usize = 4096;
 const SHM_RDONLY: usize = 0o10_000;
 const SHM_RND: usize = 0o20_000;
 const SHM_REMAP: usize = 0o40_000;
 const SHM_EXEC: usize = 0o100_000;
-/// `MAP_FIXED_NOREPLACE`
-const MAP_FIXED_NOREPLACE: usize = 0x10_0000;
 /// Longest structure that a control call writes.
 const STRUCTURE_MAX: usize = 120;
 /// Length of the structures that IPC_SET reads, by call.

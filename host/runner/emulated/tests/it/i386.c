@@ -74,6 +74,8 @@ static void sockets(void) {
     int more = call(11, client, (int)big, 200001 - sent, 0, 0, 0); if (more < 0) tell("send", more);
     C(6, client);
     tell("server", wait_for(pid));
+    int reset[] = {1, 0}, other = call(1, 2, 1, 0, 0, 0, 0);
+    tell("linger", call(14, other, 1, 13, (int)reset, 8, 0)); tell("too short", call(14, other, 1, 13, (int)reset, 4, 0));
     tell("a call that is none", call(77, 0, 0, 0, 0, 0, 0));
 }
 

@@ -1,6 +1,6 @@
 //! Calls about files whose structures differ.
 
-use kiln_emulated_core::abi::AT_FDCWD;
+use kiln_emulated_core::abi::{AT_FDCWD, Bytes};
 use kiln_emulated_core::arch::i386::nr32;
 use kiln_emulated_core::arch::nr;
 use kiln_emulated_core::errno::{Errno, Result};
@@ -17,35 +17,6 @@ const STAT64: usize = 96;
 const STAT: usize = 64;
 const STATFS64: usize = 84;
 const STATFS: usize = 64;
-
-/// A structure that is filled in order.
-struct Fields<const N: usize>([u8; N], usize);
-
-impl<const N: usize> Fields<N> {
-    const fn new() -> Self {
-        Self([0; N], 0)
-    }
-
-    fn put(&mut self, bytes: &[u8]) -> &mut Self {
-        if let Some(to) = self.0.get_mut(self.1..self.1 + bytes.len()) {
-            to.copy_from_slice(bytes);
-        }
-        self.1 += bytes.len();
-        self
-    }
-
-    fn half(&mut self, value: u64) -> &mut Self {
-        self.put(&(value as u16).to_ne_bytes())
-    }
-
-    fn word(&mut self, value: u64) -> &mut Self {
-        self.put(&(value as u32).to_ne_bytes())
-    }
-
-    fn long(&mut self, value: u64) -> &mut Self {
-        self.put(&value.to_ne_bytes())
-    }
-}
 
 /// What does not fit the older structures.
 fn fits(value: u64, most: u64) -> Result<u64> {
@@ -69,29 +40,29 @@ pub fn stat(context: &mut Context, slot: &mut Slot, number: u32, a: [usize; 6]) 
     // SAFETY: the handler wrote it, behind the compiler's back.
     let seen = unsafe { core::ptr::from_ref(&seen).read_volatile() };
     let [device, inode, links, mode_uid, gid, rdev, size, block, blocks, times @ ..] = seen;
-    let (mode, uid) = (mode_uid & 0xffff_ffff, mode_uid >> 32);
-    let gid = gid & 0xffff_ffff;
+    let (mode, uid) = (mode_uid as u32, (mode_uid >> 32) as u32);
+    let (gid, block) = (gid as u32, block as u32);
     if matches!(number, nr32::STAT | nr32::LSTAT | nr32::FSTAT) {
-        let short = |id: u64| if id > 0xffff { 65534 } else { id };
-        let mut out_fields = Fields::<STAT>::new();
-        let fields = &mut out_fields;
-        fields.word(fits(device, u32::MAX.into())?).word(fits(inode, u32::MAX.into())?);
-        fields.half(mode).half(fits(links, 0xffff)?).half(short(uid)).half(short(gid));
-        fields.word(rdev).word(fits(size, i32::MAX as u64)?).word(block).word(blocks);
+        let short = |id: u32| u16::try_from(id).unwrap_or(65534);
+        let mut fields = Bytes::<STAT>::default();
+        fields.u32(fits(device, u32::MAX.into())? as u32);
+        fields.u32(fits(inode, u32::MAX.into())? as u32);
+        fields.u16(mode as u16).u16(fits(links, 0xffff)? as u16).u16(short(uid)).u16(short(gid));
+        fields.u32(rdev as u32).u32(fits(size, i32::MAX as u64)? as u32);
+        fields.u32(block).u32(blocks as u32);
         for time in times.iter().take(6) {
-            fields.word(*time);
+            fields.u32(*time as u32);
         }
-        return InProcess.write(out, &out_fields.0).map(|()| 0);
+        return InProcess.write(out, &fields.bytes).map(|()| 0);
     }
-    let mut out_fields = Fields::<STAT64>::new();
-    let fields = &mut out_fields;
-    fields.long(device).word(0).word(inode).word(mode).word(links).word(uid).word(gid);
-    fields.long(rdev).word(0).long(size).word(block).long(blocks);
+    let mut fields = Bytes::<STAT64>::default();
+    fields.u64(device).u32(0).u32(inode as u32).u32(mode).u32(links as u32).u32(uid).u32(gid);
+    fields.u64(rdev).u32(0).u64(size).u32(block).u64(blocks);
     for time in times.iter().take(6) {
-        fields.word(*time);
+        fields.u32(*time as u32);
     }
-    fields.long(inode);
-    InProcess.write(out, &out_fields.0).map(|()| 0)
+    fields.u64(inode);
+    InProcess.write(out, &fields.bytes).map(|()| 0)
 }
 
 /// statfs(2), and the one that says how long its structure is.
@@ -108,23 +79,26 @@ pub fn statfs(context: &mut Context, slot: &mut Slot, number: u32, a: [usize; 6]
     let [kind, block, blocks, free, available, files, files_free, id, name, fragment, flags, ..] =
         seen;
     let counts = [blocks, free, available, files, files_free];
+    let [kind, block, name, fragment, flags] =
+        [kind, block, name, fragment, flags].map(|word| word as u32);
     if is_long {
-        let mut out = Fields::<STATFS64>::new();
-        out.word(kind).word(block);
+        let mut out = Bytes::<STATFS64>::default();
+        out.u32(kind).u32(block);
         for count in counts {
-            out.long(count);
+            out.u64(count);
         }
-        out.long(id).word(name).word(fragment).word(flags);
-        return InProcess.write(a[2], &out.0).map(|()| 0);
+        out.u64(id).u32(name).u32(fragment).u32(flags);
+        return InProcess.write(a[2], &out.bytes).map(|()| 0);
     }
-    let mut out = Fields::<STATFS>::new();
-    out.word(kind).word(block);
+    let mut out = Bytes::<STATFS>::default();
+    out.u32(kind).u32(block);
     for count in counts {
         // A file system without a limit says all ones.
-        out.word(if count == u64::MAX { count } else { fits(count, u32::MAX.into())? });
+        let is_endless = count == u64::MAX;
+        out.u32(if is_endless { u32::MAX } else { fits(count, u32::MAX.into())? as u32 });
     }
-    out.long(id).word(name).word(fragment).word(flags);
-    InProcess.write(a[1], &out.0).map(|()| 0)
+    out.u64(id).u32(name).u32(fragment).u32(flags);
+    InProcess.write(a[1], &out.bytes).map(|()| 0)
 }
 
 fn signed(address: usize) -> Result<i64> {

@@ -9,7 +9,8 @@ use core::mem::offset_of;
 
 use kiln_emulated_core::arch::i386::GATES;
 
-use super::low::{Words, WORDS};
+use super::low::{WORDS, Words};
+use crate::entry::GATE;
 
 unsafe extern "C" {
     static gates32: u8;
@@ -34,12 +35,10 @@ pub const RETURN: u32 = GATES + 112;
 pub const CLONES: u32 = GATES + 128;
 /// How many gates there are of either kind.
 pub const COUNT: usize = 48;
-/// The length of one of them.
-pub const CLONE_GATE: u32 = 32;
 /// How much a call's arguments can point to.
 pub const DATA: usize = 64;
 
-const _: () = assert!(CLONES - GATES + 2 * CLONE_GATE * COUNT as u32 <= 4096);
+const _: () = assert!((CLONES - GATES) as usize + 2 * GATE * COUNT <= 4096);
 
 /// The gates' code.
 pub fn code() -> &'static [u8] {
@@ -86,25 +85,17 @@ global_asm!(
     "int 0x80",
     ".org gates32 + 128",
     ".set gate, 0",
+    ".irp unless, jz, jns",
     ".rept {count}",
     "int 0x80",
     "test eax, eax",
-    "jz 3f",
+    "\\unless 3f",
     "lock dec dword ptr [{children}]",
     "3:",
-    "jmp dword ptr [{targets} + 4 * gate]",
-    ".balign 32",
+    "jmp dword ptr [{targets} + 8 * gate]",
+    ".balign {length}",
     ".set gate, gate + 1",
     ".endr",
-    ".rept {count}",
-    "int 0x80",
-    "test eax, eax",
-    "jns 3f",
-    "lock dec dword ptr [{children}]",
-    "3:",
-    "jmp dword ptr [{targets} + 4 * gate]",
-    ".balign 32",
-    ".set gate, gate + 1",
     ".endr",
     ".globl gates32_end",
     "gates32_end:",
@@ -129,6 +120,7 @@ global_asm!(
     "ret",
     data = const DATA,
     count = const COUNT,
+    length = const GATE,
     gates = const GATES,
     children = const WORDS + offset_of!(Words, children),
     targets = const WORDS + offset_of!(Words, targets),

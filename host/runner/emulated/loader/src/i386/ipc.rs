@@ -8,8 +8,7 @@ use kiln_emulated_core::sysv::{MESSAGE_MAX, command};
 
 use super::word;
 use crate::guest::InProcess;
-use crate::load::PAGE;
-use crate::system::{MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE, map, plain};
+use crate::system::Temporary;
 use crate::sysv;
 
 /// Bytes of a message's type: those of `long`.
@@ -86,28 +85,11 @@ fn control(number: u32, a: [usize; 6], at: usize, mask: u64) -> Result<usize> {
 }
 
 /// Memory for a message with a wide type.
-struct Room {
-    start: usize,
-    length: usize,
-}
-
-impl Room {
-    fn new(text: usize) -> Result<Self> {
-        if text > MESSAGE_MAX {
-            return Err(Errno::INVAL);
-        }
-        let length = (WIDE_TYPE + text).next_multiple_of(PAGE);
-        let flags = MAP_PRIVATE | MAP_ANONYMOUS;
-        // SAFETY: a fresh mapping of our own.
-        let start = unsafe { map(0, length, PROT_READ | PROT_WRITE, flags, -1, 0)? };
-        Ok(Self { start, length })
+fn room(text: usize) -> Result<Temporary> {
+    if text > MESSAGE_MAX {
+        return Err(Errno::INVAL);
     }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        let _ = plain(nr::MUNMAP, [self.start, self.length, 0, 0, 0, 0]);
-    }
+    Temporary::new(WIDE_TYPE + text)
 }
 
 fn copy(from: usize, to: usize, length: usize) -> Result<()> {
@@ -122,19 +104,19 @@ fn copy(from: usize, to: usize, length: usize) -> Result<()> {
 }
 
 fn send([queue, at, length, flags, ..]: [usize; 6], mask: u64) -> Result<usize> {
-    let room = Room::new(length)?;
+    let room = room(length)?;
     let kind = i64::from(word(at)?.cast_signed());
-    InProcess.write(room.start, &kind.to_ne_bytes())?;
-    copy(at + TYPE, room.start + WIDE_TYPE, length)?;
-    sysv::answer(nr::MSGSND, [queue, room.start, length, flags, 0, 0], mask)
+    InProcess.write(room.start(), &kind.to_ne_bytes())?;
+    copy(at + TYPE, room.start() + WIDE_TYPE, length)?;
+    sysv::answer(nr::MSGSND, [queue, room.start(), length, flags, 0, 0], mask)
 }
 
 fn receive([queue, at, length, kind, flags, _]: [usize; 6], mask: u64) -> Result<usize> {
     let length = length.min(MESSAGE_MAX);
-    let room = Room::new(length)?;
+    let room = room(length)?;
     let kind = kind as u32 as i32 as isize as usize;
-    let got = sysv::answer(nr::MSGRCV, [queue, room.start, length, kind, flags, 0], mask)?;
-    InProcess.write(at, &word(room.start)?.to_ne_bytes())?;
-    copy(room.start + WIDE_TYPE, at + TYPE, got.min(length))?;
+    let got = sysv::answer(nr::MSGRCV, [queue, room.start(), length, kind, flags, 0], mask)?;
+    InProcess.write(at, &word(room.start())?.to_ne_bytes())?;
+    copy(room.start() + WIDE_TYPE, at + TYPE, got.min(length))?;
     Ok(got)
 }

@@ -8,9 +8,9 @@ use kiln_emulated_core::arch::nr;
 use kiln_emulated_core::errno::{Errno, Result};
 
 use super::gates::{COUNT, code, native32};
-use crate::load::{MAP_FIXED_NOREPLACE, MAP_NORESERVE, PAGE};
 use crate::system::{
-    MAP_ANONYMOUS, MAP_PRIVATE, PROT_EXEC, PROT_READ, PROT_WRITE, call, die, map, plain,
+    MAP_ANONYMOUS, MAP_FIXED_NOREPLACE, MAP_NORESERVE, MAP_PRIVATE, PAGE, PROT_EXEC, PROT_READ,
+    PROT_WRITE, call, die, map, plain,
 };
 
 /// Where [`Words`] lie.
@@ -20,9 +20,9 @@ pub const WORDS: usize = GATES as usize + PAGE;
 #[repr(C)]
 pub struct Words {
     /// Where the guest goes on after each gate for children; zero: not in use.
-    pub targets: [AtomicU32; 2 * COUNT],
+    pub targets: [AtomicUsize; 2 * COUNT],
     /// Up to the next page.
-    rest: [u32; 1024 - 2 * COUNT],
+    rest: [usize; 512 - 2 * COUNT],
     /// As [`crate::slots::children`], on a page of its own, which the kernel empties in a forked child.
     pub children: AtomicU32,
 }

@@ -28,10 +28,9 @@ pub use start::{Lists, start};
 use crate::broker::{self, NO_SIGNALS};
 use crate::exec::{Strings, execute};
 use crate::guest::InProcess;
-use crate::handler::Context;
+use crate::handler::{Context, at_once};
 use crate::process::world;
 use crate::slots::Slot;
-use crate::system::{call, fd};
 use crate::{connect, sharing, sysv};
 
 /// The code segment of compatibility mode.
@@ -99,8 +98,7 @@ fn translated(
         nr32::SENDMMSG => done(sockets::send_many(slot, a)),
         // Of what is older than its successor's layout nothing is left out.
         nr32::GETDENTS => {
-            go_by(context, number, a.map(|value| value as u32), &Later::unchanged(number, [0; 6]))?;
-            Ok(None)
+            go_by(context, &Later::unchanged(number, a)).map(|()| None)
         }
         nr32::IPC => ipc::multiplexed(a, context.mask).map(Some),
         nr32::SHMAT | nr32::SHMCTL | nr32::MSGSND | nr32::MSGRCV | nr32::MSGCTL | nr32::SEMCTL
@@ -136,14 +134,13 @@ fn same_as(
     }
     let value = match dispatch(&world(), &mut slot.scratch, number, a) {
         Answer::Now(value) => return Errno::check(value).map(Some),
-        Answer::Later(later) => {
-            let at_gate = match later.number {
+        Answer::Later(mut later) => {
+            later.number = match later.number {
                 nr::OPENAT => nr32::OPENAT,
                 nr::KILL => nr32::KILL,
-                _ => return at_once(&later).map(Some),
+                _ => return Errno::check(at_once(&later)).map(Some),
             };
-            let arguments = later.arguments.map(|value| value as u32);
-            return go_by(context, at_gate, arguments, &later).map(|()| None);
+            return go_by(context, &later).map(|()| None);
         }
         Answer::Connect(socket, peer) => connect::connect(socket, &peer, NO_SIGNALS)?,
         Answer::Send(message) => broker::send(&message, NO_SIGNALS)?,
@@ -157,43 +154,23 @@ fn ask(context: &mut Context, slot: &mut Slot, number: u32, a: [usize; 6]) -> Re
     same_as(context, slot, number, a)?.ok_or(Errno::NOSYS)
 }
 
-/// A call that could wait, here: signals are held back.
-fn at_once(later: &Later) -> Result<usize> {
-    let mut a = later.arguments;
-    if let Some(argument) = later.data_argument {
-        a[argument] = later.data.as_ptr() as usize;
-    }
-    // SAFETY: the guest's own arguments, and data that lives until the call returns.
-    let result = Errno::check(unsafe { call(later.number, a) });
-    if let Some(file) = later.close {
-        InProcess.close(file);
-    }
-    result
-}
-
 /// Bytes of what [`go_by`] puts on the guest's stack beside the data.
 const SAVED: usize = 28;
 
-/// The handler returns to a gate, which makes this call and gives the guest its registers back. What
-/// one argument points to goes onto the guest's stack, as do the registers; the kernel has left
+/// The handler returns to a gate, which makes this call of i386 and gives the guest its registers back.
+/// What one argument points to goes onto the guest's stack, as do the registers; the kernel has left
 /// the room when it delivered the signal.
-fn go_by(context: &mut Context, number: u32, a: [u32; 6], later: &Later) -> Result<()> {
+fn go_by(context: &mut Context, later: &Later) -> Result<()> {
     let gate = if later.close.is_some() { gates::LATER_CLOSE } else { gates::LATER };
-    push(context, gate, number, a, later)
+    go_by_gate(context, gate, later)
 }
 
 /// The same for a call that is the guest's own as it is, and judged as such.
-fn go_judged(context: &mut Context, number: u32, a: [u32; 6]) -> Result<()> {
-    push(context, gates::LATER_JUDGED, number, a, &Later::unchanged(number, [0; 6]))
+fn go_judged(context: &mut Context, number: u32, arguments: [usize; 6]) -> Result<()> {
+    go_by_gate(context, gates::LATER_JUDGED, &Later::unchanged(number, arguments))
 }
 
-fn push(
-    context: &mut Context,
-    gate: u32,
-    number: u32,
-    mut a: [u32; 6],
-    later: &Later,
-) -> Result<()> {
+fn go_by_gate(context: &mut Context, gate: u32, later: &Later) -> Result<()> {
     let c = &*context;
     let mut bytes = [0; SAVED + gates::DATA];
     let saved = [c.rbx, c.rcx, c.rdx, c.rsi, c.rdi, c.rbp, c.rip];
@@ -205,15 +182,17 @@ fn push(
     if let Some(file) = later.close {
         bytes[SAVED + gates::DATA - 4..].copy_from_slice(&file.to_ne_bytes());
     }
-    let stack = (c.rsp as u32).wrapping_sub(bytes.len() as u32);
+    let data = room(context);
+    let stack = data.wrapping_sub(SAVED);
+    let mut a = later.arguments;
     if let Some(argument) = later.data_argument {
-        a[argument] = stack + SAVED as u32;
+        a[argument] = data;
     }
-    InProcess.write(stack as usize, &bytes)?;
-    context.rsp = u64::from(stack);
+    InProcess.write(stack, &bytes)?;
+    context.rsp = stack as u64;
     context.rip = u64::from(gate);
-    context.rax = u64::from(number);
-    let a = a.map(u64::from);
+    context.rax = u64::from(later.number);
+    let a = a.map(|value| u64::from(value as u32));
     [context.rbx, context.rcx, context.rdx, context.rsi, context.rdi, context.rbp] = a;
     Ok(())
 }
@@ -228,9 +207,4 @@ fn word(address: usize) -> Result<u32> {
     let mut bytes = [0; 4];
     InProcess.read(address, &mut bytes)?;
     Ok(u32::from_ne_bytes(bytes))
-}
-
-/// A descriptor as a call of x86_64 takes it.
-const fn descriptor(argument: usize) -> usize {
-    fd(argument as i32)
 }

@@ -1,7 +1,6 @@
 //! Signals of i386 programs: actions, masks, and calls that wait with another mask.
 
 use kiln_emulated_core::arch::i386::nr32;
-use kiln_emulated_core::arch::nr;
 use kiln_emulated_core::dispatch::Later;
 use kiln_emulated_core::errno::{Errno, Result};
 use kiln_emulated_core::guest::Guest;
@@ -9,19 +8,18 @@ use kiln_emulated_core::guest::Guest;
 use super::{gates, go_by, low, room, word};
 use crate::guest::InProcess;
 use crate::handler::{Context, SIGSYS, SIGSYS_BIT, change_mask};
-use crate::system::checked;
+use crate::signals::{Signal, let_in};
 
-/// Length of `struct sigaction`, and of the older one.
+/// Length of `struct sigaction`.
 const ACTION: usize = 20;
-const OLD_ACTION: usize = 16;
 /// `SA_SIGINFO`, `SA_RESTORER`
 const INFO: u32 = 4;
 const RESTORER: u32 = 0x0400_0000;
 /// `SA_RESETHAND | SA_NODEFER`
 const ONCE: u32 = 0xc000_0000;
 
-/// Handler, flags, restorer, mask.
-struct Action([u32; 3], u64);
+/// Handler, flags, restorer, both halves of the mask: `struct sigaction`.
+type Action = [u32; ACTION / 4];
 
 fn words<const N: usize>(address: usize) -> Result<[u32; N]> {
     let mut words = [0; N];
@@ -41,22 +39,20 @@ fn write_words(address: usize, words: &[u32]) -> Result<()> {
 /// Sets an action by the i386 call, so that the handler is called as an i386 one; the one before.
 fn exchange(context: &Context, signal: usize, action: Option<Action>) -> Result<Action> {
     if signal == SIGSYS {
-        return Ok(Action([0; 3], 0));
+        return Ok([0; ACTION / 4]);
     }
     let (mut new, old) = (0, room(context) + ACTION);
-    if let Some(Action([handler, mut flags, mut restorer], mask)) = action {
+    if let Some([handler, mut flags, mut restorer, mask, rest]) = action {
         if flags & RESTORER == 0 {
             // The kernel would look in a page that is not there in a 64-bit process.
             restorer = if flags & INFO == 0 { gates::RETURN } else { gates::RETURN_INFO };
             flags |= RESTORER;
         }
-        let mask = mask & !SIGSYS_BIT;
         new = room(context);
-        write_words(new, &[handler, flags, restorer, mask as u32, (mask >> 32) as u32])?;
+        write_words(new, &[handler, flags, restorer, mask & !(SIGSYS_BIT as u32), rest])?;
     }
     low::native(nr32::RT_SIGACTION, [signal as u32, new as u32, old as u32, 8, 0, 0])?;
-    let [handler, flags, restorer, mask_low, mask_high] = words(old)?;
-    Ok(Action([handler, flags, restorer], u64::from(mask_low) | u64::from(mask_high) << 32))
+    words(old)
 }
 
 /// rt_sigaction(2)
@@ -65,16 +61,10 @@ pub fn set_action(context: &Context, a: [usize; 6]) -> Result<usize> {
     if size != 8 {
         return Err(Errno::INVAL);
     }
-    let action = if new == 0 {
-        None
-    } else {
-        let [handler, flags, restorer, mask_low, mask_high] = words(new)?;
-        let mask = u64::from(mask_low) | u64::from(mask_high) << 32;
-        Some(Action([handler, flags, restorer], mask))
-    };
-    let Action([handler, flags, restorer], mask) = exchange(context, signal, action)?;
+    let action = if new == 0 { None } else { Some(words(new)?) };
+    let before = exchange(context, signal, action)?;
     if old != 0 {
-        write_words(old, &[handler, flags, restorer, mask as u32, (mask >> 32) as u32])?;
+        write_words(old, &before)?;
     }
     Ok(0)
 }
@@ -85,20 +75,19 @@ pub fn set_old_action(context: &Context, a: [usize; 6]) -> Result<usize> {
     let action = if new == 0 {
         None
     } else {
-        let [handler, mask, flags, restorer] = words::<{ OLD_ACTION / 4 }>(new)?;
-        Some(Action([handler, flags, restorer], u64::from(mask)))
+        let [handler, mask, flags, restorer] = words(new)?;
+        Some([handler, flags, restorer, mask, 0])
     };
-    let Action([handler, flags, restorer], mask) = exchange(context, signal, action)?;
+    let [handler, flags, restorer, mask, _] = exchange(context, signal, action)?;
     if old != 0 {
-        write_words(old, &[handler, mask as u32, flags, restorer])?;
+        write_words(old, &[handler, mask, flags, restorer])?;
     }
     Ok(0)
 }
 
 /// signal(2), which is once and does not block; the handler before.
 pub fn set_simple_action(context: &Context, a: [usize; 6]) -> Result<usize> {
-    let action = Action([a[1] as u32, ONCE, 0], 0);
-    let Action([handler, ..], _) = exchange(context, a[0], Some(action))?;
+    let [handler, ..] = exchange(context, a[0], Some([a[1] as u32, ONCE, 0, 0, 0]))?;
     Ok(handler as usize)
 }
 
@@ -131,34 +120,26 @@ pub fn wait(context: &mut Context, number: u32, a: [usize; 6]) -> Result<()> {
         nr32::EPOLL_PWAIT | nr32::EPOLL_PWAIT2 => (number, 4, a[4]),
         _ => (number, 5, a[5]),
     };
-    let mut arguments = a.map(|value| value as u32);
-    let mut data = [0; 16];
-    let mut later = Later::unchanged(number, [0; 6]);
     let is_select = argument == 5;
     // The mask's address; of pselect6(2) in a pair with its length.
     let mask_at = if is_select { word(at)? as usize } else { at };
-    let mask = if number == nr32::RT_SIGSUSPEND && at == 0 {
-        arguments[1] = 8;
-        a[2] as u64
+    let mut later = Later::unchanged(number, a);
+    let [low, high] = if number == nr32::RT_SIGSUSPEND && at == 0 {
+        later.arguments[1] = 8;
+        [a[2] as u32, 0]
     } else if mask_at == 0 {
-        return go_by(context, number, arguments, &later);
+        return go_by(context, &later);
     } else {
-        let [low, high] = words(mask_at)?;
-        u64::from(low) | u64::from(high) << 32
+        words(mask_at)?
     };
-    let mask = (mask & !SIGSYS_BIT).to_ne_bytes();
-    let length = if is_select {
-        let pair = (context.rsp as u32).wrapping_sub(gates::DATA as u32);
-        data[..4].copy_from_slice(&(pair + 8).to_ne_bytes());
-        data[4..8].copy_from_slice(&word(at + 4)?.to_ne_bytes());
-        data[8..].copy_from_slice(&mask);
-        16
+    let mask = [low & !(SIGSYS_BIT as u32), high];
+    let data = if is_select {
+        [room(context) as u32 + 8, word(at + 4)?, mask[0], mask[1]]
     } else {
-        data[..8].copy_from_slice(&mask);
-        8
+        [mask[0], mask[1], 0, 0]
     };
-    later = later.with_data(argument, &data[..length]);
-    go_by(context, number, arguments, &later)
+    later = later.with_data(argument, data.map(u32::to_ne_bytes).as_flattened());
+    go_by(context, &later)
 }
 
 /// The signals that end a call of a guest that waits with this mask: those that are let in, and not
@@ -166,17 +147,8 @@ pub fn wait(context: &mut Context, number: u32, a: [usize; 6]) -> Result<()> {
 pub fn ending_waits(mask: u64) -> u64 {
     /// `SIGCHLD`, `SIGCONT`, `SIGURG`, `SIGWINCH`: ignored unless there is a handler.
     const QUIET: [usize; 4] = [17, 18, 23, 28];
-    (1..=64).filter(|&signal| mask & (1 << (signal - 1)) == 0 && signal != SIGSYS).fold(
-        0,
-        |set, signal| {
-            let mut action = [0u64; 4];
-            let to = action.as_mut_ptr() as usize;
-            // SAFETY: the kernel's `struct sigaction`, a local.
-            let known = unsafe { checked(nr::RT_SIGACTION, [signal, 0, to, 8, 0, 0]) };
-            // SAFETY: the kernel wrote it, behind the compiler's back.
-            let handler = unsafe { core::ptr::from_ref(&action[0]).read_volatile() };
-            let is_ignored = handler == 1 || handler == 0 && QUIET.contains(&signal);
-            if known.is_ok() && !is_ignored { set | 1 << (signal - 1) } else { set }
-        },
-    )
+    let is_ignored = |signal: &Signal| {
+        signal.handler == 1 || signal.handler == 0 && QUIET.contains(&signal.number)
+    };
+    let_in(mask).filter(|signal| !is_ignored(signal)).fold(0, |set, signal| set | signal.bit())
 }

@@ -5,14 +5,13 @@ use kiln_emulated_core::arch::nr;
 use kiln_emulated_core::errno::{Errno, Result};
 use kiln_emulated_core::guest::Guest;
 
-use super::{at_once, descriptor, go_judged, word};
+use super::{go_judged, word};
 use crate::broker::{self, NO_SIGNALS};
 use crate::guest::InProcess;
-use crate::handler::Context;
-use crate::load::PAGE;
+use crate::handler::{Context, at_once, send_each};
 use crate::process::world;
 use crate::slots::Slot;
-use crate::system::{MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE, map, plain};
+use crate::system::Temporary;
 
 /// The calls of socketcall(2), from 1 on, and how many arguments each has.
 const CALLS: [(u32, usize); 20] = [
@@ -38,7 +37,7 @@ const CALLS: [(u32, usize); 20] = [
     (nr32::SENDMMSG, 4),
 ];
 
-/// `IOV_MAX`, and `UIO_MAXIOV` of sendmmsg(2).
+/// `IOV_MAX`
 const VECTORS_MAX: usize = 1024;
 /// Longest control part, as the core takes it.
 const CONTROL_MAX: usize = 512;
@@ -55,15 +54,7 @@ pub fn multiplexed(context: &mut Context, a: [usize; 6]) -> Result<()> {
     let &(number, count) = CALLS.get(index).ok_or(Errno::INVAL)?;
     let mut arguments = [0; 6];
     for (index, argument) in arguments.iter_mut().take(count).enumerate() {
-        *argument = word(a[1] + 4 * index)?;
-    }
-    /// `SOL_SOCKET`, `SO_LINGER`
-    const LINGER: [u32; 2] = [1, 13];
-    if number == nr32::SETSOCKOPT && arguments[1..3] == LINGER {
-        let [socket, _, _, value, length, _] = arguments.map(|word| word as usize);
-        world().set_linger(socket as i32, value, length)?;
-        context.answer(0);
-        return Ok(());
+        *argument = word(a[1] + 4 * index)? as usize;
     }
     go_judged(context, number, arguments)
 }
@@ -75,107 +66,64 @@ pub fn send_message(
     a: [usize; 6],
 ) -> Result<Option<usize>> {
     let [socket, at, flags, ..] = a;
-    let wide = Wide::read(at)?;
-    let message =
-        world().message(&mut slot.scratch, descriptor(socket), wide.header(), flags as u32)?;
+    let wide = widen(at)?;
+    let message = world().message(&mut slot.scratch, socket, wide.start(), flags as u32)?;
     let Some(later) = message.without_address() else {
         return broker::send(&message, NO_SIGNALS).map(Some);
     };
-    let (vectors, count) = (word(at + 8)?, word(at + 12)?);
+    let (vectors, count) = (word(at + 8)? as usize, word(at + 12)? as usize);
     let (number, arguments) = if later.number == nr::WRITEV {
-        (WRITEV, [socket as u32, vectors, count, 0, 0, 0])
+        (nr32::WRITEV, [socket, vectors, count, 0, 0, 0])
     } else {
-        let [base, length] = message.single.map(|value| value as u32);
-        (nr32::SENDTO, [socket as u32, base, length, flags as u32, 0, 0])
+        let [base, length] = message.single;
+        (nr32::SENDTO, [socket, base, length, flags, 0, 0])
     };
     go_judged(context, number, arguments).map(|()| None)
 }
 
-/// `writev`
-const WRITEV: u32 = 146;
-
-/// sendmmsg(2): how many messages went out; an error only when it was not one.
+/// sendmmsg(2)
 pub fn send_many(slot: &mut Slot, a: [usize; 6]) -> Result<usize> {
     let [socket, entries, count, flags, ..] = a;
-    let mut done = 0;
-    while done < count.min(VECTORS_MAX) {
-        let entry = entries + done * ENTRY;
-        let sent = Wide::read(entry).and_then(|wide| {
-            let socket = descriptor(socket);
-            let message =
-                world().message(&mut slot.scratch, socket, wide.header(), flags as u32)?;
-            let sent = match message.without_address() {
-                Some(later) => at_once(&later)?,
-                None => broker::send(&message, NO_SIGNALS)?,
-            };
-            InProcess.write(entry + MESSAGE, &(sent as u32).to_ne_bytes())
-        });
-        match sent {
-            Ok(()) => done += 1,
-            Err(errno) if done == 0 => return Err(errno),
-            Err(_) => break,
+    send_each(entries, count, [ENTRY, MESSAGE], |entry| {
+        let wide = widen(entry)?;
+        let message = world().message(&mut slot.scratch, socket, wide.start(), flags as u32)?;
+        match message.without_address() {
+            Some(later) => Errno::check(at_once(&later)),
+            None => broker::send(&message, NO_SIGNALS),
         }
-    }
-    Ok(done)
+    })
 }
 
-/// A message as x86_64 has it, in memory of its own.
-struct Wide {
-    start: usize,
-    length: usize,
-}
-
-impl Wide {
+/// A message as x86_64 has it: its header, its vectors, its control part.
+fn widen(at: usize) -> Result<Temporary> {
     /// Words of `struct msghdr` of x86_64.
     const HEADER: usize = 7;
-
-    fn header(&self) -> usize {
-        self.start
+    /// `EMSGSIZE`
+    const TOO_LONG: Errno = Errno(90);
+    let name = [word(at)? as usize, word(at + 4)? as usize];
+    let (vectors, count) = (word(at + 8)? as usize, word(at + 12)? as usize);
+    let (control, control_length) = (word(at + 16)? as usize, word(at + 20)? as usize);
+    if count > VECTORS_MAX {
+        return Err(TOO_LONG);
     }
-
-    /// Translates a message: its header, its vectors, its control part.
-    fn read(at: usize) -> Result<Self> {
-        let name = [word(at)? as usize, word(at + 4)? as usize];
-        let (vectors, count) = (word(at + 8)? as usize, word(at + 12)? as usize);
-        let (control, control_length) = (word(at + 16)? as usize, word(at + 20)? as usize);
-        /// `EMSGSIZE`
-        const TOO_LONG: Errno = Errno(90);
-        if count > VECTORS_MAX {
-            return Err(TOO_LONG);
-        }
-        if control_length > CONTROL_MAX {
-            return Err(Errno::INVAL);
-        }
-        // A header of a control message grows by a third, and so does what is rounded up.
-        let bytes = 8 * Self::HEADER + 16 * count + 2 * CONTROL_MAX;
-        let length = bytes.next_multiple_of(PAGE);
-        let flags = MAP_PRIVATE | MAP_ANONYMOUS;
-        // SAFETY: a fresh mapping of our own.
-        let start = unsafe { map(0, length, PROT_READ | PROT_WRITE, flags, -1, 0)? };
-        let wide = Self { start, length };
-        let vectors_at = start + 8 * Self::HEADER;
-        for index in 0..count {
-            for half in 0..2 {
-                let value = word(vectors + 8 * index + 4 * half)? as usize;
-                put(vectors_at + 16 * index + 8 * half, value)?;
-            }
-        }
-        let control_at = vectors_at + 16 * count;
-        let control_length = widen_control(control, control_length, control_at)?;
-        let control_at = if control_length == 0 { 0 } else { control_at };
-        let header =
-            [name[0], name[1], vectors_at, count, control_at, control_length, 0];
-        for (index, value) in header.into_iter().enumerate() {
-            put(start + 8 * index, value)?;
-        }
-        Ok(wide)
+    if control_length > CONTROL_MAX {
+        return Err(Errno::INVAL);
     }
-}
-
-impl Drop for Wide {
-    fn drop(&mut self) {
-        let _ = plain(nr::MUNMAP, [self.start, self.length, 0, 0, 0, 0]);
+    // A header of a control message grows by a third, and so does what is rounded up.
+    let wide = Temporary::new(8 * HEADER + 16 * count + 2 * CONTROL_MAX)?;
+    let vectors_at = wide.start() + 8 * HEADER;
+    // Address and length of each vector.
+    for index in 0..2 * count {
+        put(vectors_at + 8 * index, word(vectors + 4 * index)? as usize)?;
     }
+    let control_at = vectors_at + 16 * count;
+    let control_length = widen_control(control, control_length, control_at)?;
+    let control_at = if control_length == 0 { 0 } else { control_at };
+    let header = [name[0], name[1], vectors_at, count, control_at, control_length, 0];
+    for (index, value) in header.into_iter().enumerate() {
+        put(wide.start() + 8 * index, value)?;
+    }
+    Ok(wide)
 }
 
 fn put(at: usize, value: usize) -> Result<()> {

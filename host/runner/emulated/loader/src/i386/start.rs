@@ -4,9 +4,12 @@ use core::arch::asm;
 
 use kiln_emulated_core::arch::i386::GATES;
 
-use crate::load::{MAP_FIXED_NOREPLACE, MAP_NORESERVE, PAGE, string, tell_kernel};
+use crate::load::{string, tell_kernel};
 use crate::trace;
-use crate::system::{MAP_ANONYMOUS, MAP_PRIVATE, PROT_EXEC, PROT_READ, PROT_WRITE, die, map};
+use crate::system::{
+    MAP_ANONYMOUS, MAP_FIXED_NOREPLACE, MAP_NORESERVE, MAP_PRIVATE, PAGE, PROT_EXEC, PROT_READ,
+    PROT_WRITE, die, map,
+};
 
 use super::low;
 
